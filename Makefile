@@ -1,0 +1,42 @@
+# make demo: from nothing to a classified photo.  make test: every check and test.  make help: the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test format env clean
+
+help: ## what each target does
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## native libraries, .venv and everything in it
+
+$(READY): pyproject.toml constraints.txt deploy/setup.sh $(wildcard deploy/ffcv/*.pc deploy/ffcv/opencv-python/pyproject.toml)
+	PYTHON=$(PYTHON) VENV=$(VENV) bash deploy/setup.sh
+	@touch $(READY)
+
+demo: $(READY) ## prepare, train, publish and classify real photos (DATA=folder for your own, KEEP=1 to leave it up)
+	$(BIN)/tandem demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
+
+check: $(READY) ## format, lint, types and arrows
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check ## the checks, then every test
+	$(BIN)/pytest
+
+format: $(READY) ## lay the code out as the checks want it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+env: .env ## random secrets for docker-compose, in .env
+
+.env:
+	@umask 077; $(PYTHON) -c 'from secrets import token_urlsafe as t; print(f"TANDEM_TOKEN={t(32)}\nRAY_AUTH_TOKEN={t(32)}")' > $@
+	@echo "wrote .env: keep it, and keep it to yourself"
+
+clean: ## remove the environment; datasets, runs and models stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""The network and how it learns. Does not know service/."""

@@ -1,0 +1,1 @@
+"""Photos to shards to batches. Knows neither model/ nor service/."""

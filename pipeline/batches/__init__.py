@@ -1,0 +1,1 @@
+"""How a dataset is read: shards to batches to the pixels a network sees."""

@@ -1,0 +1,41 @@
+"""What can go wrong between a photo and a batch. Each error has a stable code and says what to do."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PipelineError(Exception):
+    """Base of the room's errors. Arguments stay positional, so that every error survives pickling."""
+
+    code: ClassVar[str] = "pipeline_error"
+
+
+class BadSourceError(PipelineError):
+    """A source of photos that is missing, empty or not in the form it was said to be."""
+
+    code = "bad_source"
+
+
+class DatasetExistsError(PipelineError):
+    """The place a dataset should be written to is taken."""
+
+    code = "dataset_exists"
+
+
+class BadDatasetError(PipelineError):
+    """A folder that is not a dataset, or one whose files do not agree with its manifest."""
+
+    code = "bad_dataset"
+
+
+class TooManyQuarantinedError(PipelineError):
+    """More photos were unusable than the stage was told to accept."""
+
+    code = "too_many_quarantined"
+
+
+class CorruptSampleError(PipelineError):
+    """A stored sample that cannot be decoded."""
+
+    code = "data_corrupt"

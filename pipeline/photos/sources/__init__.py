@@ -1,0 +1,1 @@
+"""The forms a set of labelled photos comes in."""

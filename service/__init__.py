@@ -1,0 +1,1 @@
+"""Everything that joins pipeline/ and model/: jobs, control plane, serving, command line."""

@@ -1,0 +1,44 @@
+"""The control plane's application: routers, middleware and lifetime put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from service.api import classify, datasets, events, health, models, problems, runs
+from service.api.metrics import MeasureRequests
+from service.api.security import LOOPBACK_HOSTS
+from service.api.state import ControlPlane
+from service.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Opens the control plane's database and returns the application; jobs move while it is served."""
+    plane = ControlPlane.open(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        plane.reconciler.start()
+        try:
+            yield
+        finally:
+            await run_sync(plane.close)
+
+    app = FastAPI(title="Tandem", version=version("tandem"), lifespan=lifespan)
+    app.state.control_plane = plane
+    app.add_middleware(MeasureRequests, metrics=plane.metrics)
+    if not plane.tokens.any_exist():
+        # Without tokens only this machine may ask, and no web page may ask through a name of its own.
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_HOSTS)
+    problems.install(app)
+    app.include_router(health.router)
+    api = APIRouter(prefix="/api/v1")
+    for room in (runs, events, datasets, models, classify):
+        api.include_router(room.router)
+    app.include_router(api)
+    return app

@@ -1,0 +1,81 @@
+"""Routes of datasets and their preparation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Response, status
+from pydantic import BaseModel
+
+from pipeline.shards.manifest import Manifest
+from service.api.dependencies import Datasets, Jobs, Plane, Reconciling
+from service.api.security import require
+from service.domain.names import NAME_PATTERN
+from service.domain.spec import DatasetSpec
+from service.domain.state import JobState
+from service.errors import NotFoundError
+from service.operations.datasets import Dataset
+from service.operations.jobs import stop
+
+router = APIRouter(prefix="/datasets", tags=["datasets"])
+read = [Depends(require("read"))]
+write = [Depends(require("write"))]
+
+DatasetName = Annotated[str, Path(pattern=NAME_PATTERN)]
+
+
+class DatasetView(BaseModel):
+    """A dataset as clients see it; the manifest is there once the dataset is whole."""
+
+    name: str
+    state: JobState
+    reason: str | None = None
+    progress: dict[str, Any] = {}
+    manifest: Manifest | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> DatasetView:
+        view = cls(name=dataset.name, state=dataset.state, manifest=dataset.manifest)
+        if dataset.job is not None:
+            view.reason, view.progress = dataset.job.reason, dataset.job.progress
+        return view
+
+
+@router.post("", status_code=status.HTTP_202_ACCEPTED, dependencies=write)
+def create_dataset(
+    spec: DatasetSpec, response: Response, plane: Plane, reconciler: Reconciling
+) -> DatasetView:
+    """Prepares a dataset as a job. A server with tokens reads sources only under TANDEM_SOURCE_ROOTS."""
+    job = plane.datasets.create(spec, confined=plane.tokens.any_exist())
+    reconciler.wake()
+    response.headers["Location"] = f"/api/v1/datasets/{spec.name}"
+    return DatasetView.of(Dataset(spec.name, job, None))
+
+
+@router.get("", dependencies=read)
+def list_datasets(datasets: Datasets) -> dict[str, list[DatasetView]]:
+    return {"items": [DatasetView.of(dataset) for dataset in datasets.list()]}
+
+
+@router.get("/{name}", dependencies=read)
+def get_dataset(name: DatasetName, datasets: Datasets) -> DatasetView:
+    return DatasetView.of(datasets.get(name))
+
+
+@router.post("/{name}/stop", dependencies=write)
+def stop_preparation(
+    name: DatasetName, response: Response, datasets: Datasets, jobs: Jobs, reconciler: Reconciling
+) -> DatasetView:
+    """Stops the preparation of a dataset; what it had written goes with it."""
+    dataset = datasets.get(name)
+    if dataset.job is None:
+        raise NotFoundError(f"dataset {name!r} is whole: there is no preparation to stop")
+    _, changed = stop(jobs, dataset.job, "now", grace_seconds=0)
+    reconciler.wake()
+    response.status_code = status.HTTP_202_ACCEPTED if changed else status.HTTP_200_OK
+    return DatasetView.of(datasets.get(name))
+
+
+@router.delete("/{name}", status_code=status.HTTP_204_NO_CONTENT, dependencies=write)
+def delete_dataset(name: DatasetName, datasets: Datasets) -> None:
+    datasets.delete(name)

@@ -1,0 +1,73 @@
+"""What a route's parameters can ask for, by type."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service.api.state import ControlPlane
+from service.cluster.jobs import RayCluster
+from service.cluster.serving import ServingClient
+from service.operations.datasets import DatasetOperations
+from service.operations.models import ModelOperations
+from service.operations.reconcile import Reconciler
+from service.operations.runs import RunOperations
+from service.settings import Settings
+from service.store.jobs import JobStore
+from service.store.models import ModelStore
+
+
+def control_plane(request: Request) -> ControlPlane:
+    plane: ControlPlane = request.app.state.control_plane
+    return plane
+
+
+Plane = Annotated[ControlPlane, Depends(control_plane)]
+
+
+def _settings(plane: Plane) -> Settings:
+    return plane.settings
+
+
+def _jobs(plane: Plane) -> JobStore:
+    return plane.jobs
+
+
+def _runs(plane: Plane) -> RunOperations:
+    return plane.runs
+
+
+def _datasets(plane: Plane) -> DatasetOperations:
+    return plane.datasets
+
+
+def _models(plane: Plane) -> ModelStore:
+    return plane.model_store
+
+
+def _publishing(plane: Plane) -> ModelOperations:
+    return plane.models
+
+
+def _cluster(plane: Plane) -> RayCluster:
+    return plane.cluster
+
+
+def _serving(plane: Plane) -> ServingClient:
+    return plane.serving
+
+
+def _reconciler(plane: Plane) -> Reconciler:
+    return plane.reconciler
+
+
+CurrentSettings = Annotated[Settings, Depends(_settings)]
+Jobs = Annotated[JobStore, Depends(_jobs)]
+Runs = Annotated[RunOperations, Depends(_runs)]
+Datasets = Annotated[DatasetOperations, Depends(_datasets)]
+Models = Annotated[ModelStore, Depends(_models)]
+Publishing = Annotated[ModelOperations, Depends(_publishing)]
+Cluster = Annotated[RayCluster, Depends(_cluster)]
+Serving = Annotated[ServingClient, Depends(_serving)]
+Reconciling = Annotated[Reconciler, Depends(_reconciler)]

@@ -1,0 +1,55 @@
+"""Is it alive, is it ready, and how is it doing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Depends, Response, status
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+
+from service.api.dependencies import Plane
+from service.api.security import require
+from service.errors import ServiceError
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+def readyz(plane: Plane, response: Response) -> dict[str, Any]:
+    """200 when database, Ray and serving all answer; else 503, saying which does not."""
+
+    def database() -> None:
+        with plane.database.reading() as session:
+            session.execute(text("SELECT 1"))
+
+    checks = {
+        "database": database,
+        "ray": plane.cluster.check,
+        "serving": plane.serving.ping,
+    }
+    found = {name: _verdict(check) for name, check in checks.items()}
+    ready = all(verdict == "ok" for verdict in found.values())
+    response.status_code = status.HTTP_200_OK if ready else status.HTTP_503_SERVICE_UNAVAILABLE
+    return {"status": "ready" if ready else "not ready", "checks": found}
+
+
+@router.get("/metrics", dependencies=[Depends(require("read"))])
+def metrics(plane: Plane) -> Response:
+    """Prometheus text: HTTP requests by route, jobs by kind and state."""
+    return Response(generate_latest(plane.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _verdict(check: Callable[[], object]) -> str:
+    try:
+        check()
+    except ServiceError as error:
+        return str(error)
+    return "ok"

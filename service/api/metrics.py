@@ -1,0 +1,67 @@
+"""What Prometheus scrapes from the control plane: HTTP requests, and jobs by kind and state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.store.jobs import JobStore
+
+
+class Metrics:
+    """A registry of its own, so that two control planes in one process do not share figures."""
+
+    def __init__(self, jobs: JobStore) -> None:
+        self.registry = CollectorRegistry()
+        labels = ["method", "route", "status"]
+        self.requests = Counter("tandem_http_requests", "HTTP requests", labels, registry=self.registry)
+        self.seconds = Histogram(
+            "tandem_http_seconds", "Time to answer", ["method", "route"], registry=self.registry
+        )
+        self.registry.register(_JobCounts(jobs))
+
+
+class _JobCounts(Collector):
+    """Counted when scraped: the database is the one that knows."""
+
+    def __init__(self, jobs: JobStore) -> None:
+        self._jobs = jobs
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily("tandem_jobs", "Jobs by kind and state", labels=["kind", "state"])
+        for (kind, state), count in self._jobs.counts().items():
+            family.add_metric([kind, state], count)
+        yield family
+
+
+class MeasureRequests:
+    """ASGI middleware that counts and times requests by route template, never by path."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        answered: list[int] = []
+
+        async def observe(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answered.append(message["status"])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observe)
+        finally:
+            route = getattr(scope.get("route"), "path", "unknown")
+            status = answered[0] if answered else 500
+            self._metrics.requests.labels(scope["method"], route, status).inc()
+            self._metrics.seconds.labels(scope["method"], route).observe(time.perf_counter() - began)

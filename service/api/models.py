@@ -1,0 +1,104 @@
+"""Routes of published models: publishing, listing, and moving their aliases."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Response, status
+from pydantic import BaseModel, ConfigDict
+
+from model.published import PublishedModel
+from service.api.dependencies import Jobs, Models, Publishing
+from service.api.security import require
+from service.domain.names import NAME_PATTERN, Name
+from service.store.models import PRODUCTION, ModelStore
+
+router = APIRouter(prefix="/models", tags=["models"])
+read = [Depends(require("read"))]
+write = [Depends(require("write"))]
+
+ModelName = Annotated[str, Path(pattern=NAME_PATTERN)]
+AliasName = Annotated[str, Path(pattern=NAME_PATTERN)]
+
+
+class PublishRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    run_id: str
+    checkpoint: str | None = None
+    alias: Name | None = PRODUCTION
+
+
+class AliasRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    version: int
+
+
+class VersionView(BaseModel):
+    """One version of a model: where it comes from, and how well it did on the validation split."""
+
+    name: str
+    version: int
+    created_at: str
+    network: str
+    run_id: str
+    step: int
+    dataset: str
+    metrics: dict[str, Any]
+
+    @classmethod
+    def of(cls, model: PublishedModel) -> VersionView:
+        raise NotImplementedError
+
+
+class ModelView(BaseModel):
+    """A model: its versions, oldest first, and which of them each alias means."""
+
+    name: str
+    versions: list[VersionView]
+    aliases: dict[str, int]
+
+    @classmethod
+    def of(cls, models: ModelStore, name: str) -> ModelView:
+        return cls(
+            name=name,
+            versions=[VersionView.of(models.read(name, version)) for version in models.versions(name)],
+            aliases={alias: found.version for alias, found in models.aliases(name).items()},
+        )
+
+
+@router.post("/{name}/versions", status_code=status.HTTP_201_CREATED, dependencies=write)
+def publish(
+    name: ModelName, request: PublishRequest, response: Response, jobs: Jobs, models: Publishing
+) -> VersionView:
+    """Copies a checkpoint of a run, the newest unless one is named, checks that it classifies, and shows it.
+
+    The alias moves to the new version: `production` unless another is named, none where it is null.
+    """
+    job = jobs.get(request.run_id, "run")
+    published = models.publish(name, job, checkpoint=request.checkpoint, alias=request.alias)
+    response.headers["Location"] = f"/api/v1/models/{name}"
+    return VersionView.of(published)
+
+
+@router.get("", dependencies=read)
+def list_models(models: Models) -> dict[str, list[ModelView]]:
+    return {"items": [ModelView.of(models, name) for name in models.names()]}
+
+
+@router.get("/{name}", dependencies=read)
+def get_model(name: ModelName, models: Models) -> ModelView:
+    return ModelView.of(models, name)
+
+
+@router.put("/{name}/aliases/{alias}", dependencies=write)
+def set_alias(name: ModelName, alias: AliasName, request: AliasRequest, models: Models) -> ModelView:
+    """Points an alias at a version: a rollback is the alias on an older one."""
+    models.set_alias(name, alias, request.version)
+    return ModelView.of(models, name)
+
+
+@router.delete("/{name}/aliases/{alias}", status_code=status.HTTP_204_NO_CONTENT, dependencies=write)
+def remove_alias(name: ModelName, alias: AliasName, models: Models) -> None:
+    models.remove_alias(name, alias)

@@ -1,0 +1,141 @@
+"""From an error to a problem document (RFC 9457): the one place that gives errors their HTTP status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from model.errors import ModelError
+from pipeline import errors as pipeline_errors
+from pipeline.errors import PipelineError
+from service import errors
+from service.errors import FieldProblem, InvalidSpecError, ServiceError
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+
+# An error without a line of its own has its nearest ancestor's; what is nobody's request's fault is a 500.
+STATUS_OF: Final[Mapping[type[Exception], HTTPStatus]] = MappingProxyType(
+    {
+        ServiceError: HTTPStatus.INTERNAL_SERVER_ERROR,
+        errors.InvalidSpecError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.NotFoundError: HTTPStatus.NOT_FOUND,
+        errors.ConflictError: HTTPStatus.CONFLICT,
+        errors.IdempotencyMismatchError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.InfeasibleError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.UnfitCheckpointError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.ForbiddenSourceError: HTTPStatus.FORBIDDEN,
+        errors.UnauthorizedError: HTTPStatus.UNAUTHORIZED,
+        errors.ForbiddenError: HTTPStatus.FORBIDDEN,
+        errors.PayloadTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        errors.UnsupportedImageError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        errors.UndecodableImageError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.ClusterUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.ServingUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
+        PipelineError: HTTPStatus.INTERNAL_SERVER_ERROR,
+        pipeline_errors.BadSourceError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        pipeline_errors.DatasetExistsError: HTTPStatus.CONFLICT,
+        pipeline_errors.BadDatasetError: HTTPStatus.CONFLICT,
+        ModelError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    }
+)
+
+HEADERS_OF: Final[Mapping[type[Exception], Mapping[str, str]]] = MappingProxyType(
+    {
+        errors.UnauthorizedError: {"WWW-Authenticate": "Bearer"},
+        errors.OverloadedError: {"Retry-After": "1"},
+        errors.ClusterUnreachableError: {"Retry-After": "5"},
+        errors.ServingUnreachableError: {"Retry-After": "5"},
+    }
+)
+
+
+class FieldError(BaseModel):
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """A problem document; `code` is stable, `detail` is for people, `errors` names the fields it is about."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldError] = []
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error that leaves one of the application's routes a problem document."""
+    for room in (ServiceError, PipelineError, ModelError):
+        app.add_exception_handler(room, _on_known_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_unexpected_error)
+
+
+async def _on_known_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ServiceError | PipelineError | ModelError)
+    status = next(STATUS_OF[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS_OF)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request_failed", path=request.url.path, code=error.code, detail=str(error))
+    fields = error.problems if isinstance(error, InvalidSpecError) else []
+    return _answer(status, error.code, str(error), fields, HEADERS_OF.get(type(error), {}))
+
+
+async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    fields = [_field_problem(entry) for entry in error.errors()]
+    detail = "; ".join(f"{problem.field}: {problem.message}" for problem in fields)
+    return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, fields)
+
+
+async def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    code = status.phrase.lower().replace(" ", "_").replace("-", "_")
+    return _answer(status, code, error.detail, headers=error.headers or {})
+
+
+async def _on_unexpected_error(_: Request, __: Exception) -> JSONResponse:
+    # Starlette raises the error again once this is sent, so the server's log has its traceback.
+    detail = "an error that nobody foresaw; the server's log has its traceback"
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)
+
+
+def _field_problem(entry: Mapping[str, Any]) -> FieldProblem:
+    place, *path = entry["loc"]
+    if entry["type"] == "json_invalid":
+        return FieldProblem(place, f"not JSON: {entry['ctx']['error']} at character {path[0]}")
+    field = ".".join(str(part) for part in path) or place
+    return FieldProblem(field, entry["msg"].removeprefix("Value error, "))
+
+
+def _answer(
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    fields: Iterable[FieldProblem] = (),
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> JSONResponse:
+    problem = Problem(
+        type=f"urn:tandem:problem:{code}",
+        title=code.replace("_", " ").capitalize(),
+        status=status,
+        detail=detail,
+        code=code,
+        errors=[FieldError(field=field.field, message=field.message) for field in fields],
+    )
+    return JSONResponse(problem.model_dump(), status, dict(headers), media_type=MEDIA_TYPE)

@@ -1,0 +1,47 @@
+"""Who may do what: bearer tokens with scopes, or, where no token exists, this machine alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import Request
+
+from service.api.dependencies import Plane
+from service.errors import ForbiddenError, StackError, UnauthorizedError
+from service.settings import Settings, is_loopback
+from service.store.tokens import Scope, TokenStore
+
+LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+
+
+def require(scope: Scope) -> Callable[[Request, Plane], None]:
+    """A dependency that lets a request pass when its token has a scope.
+
+    Raises `UnauthorizedError` without a known token and `ForbiddenError` without the scope. A control plane
+    that has no tokens asks for none: it listens on loopback only.
+    """
+
+    def check(request: Request, plane: Plane) -> None:
+        if not plane.tokens.any_exist():
+            return
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            raise UnauthorizedError(
+                "send 'Authorization: Bearer <token>'; make one with: tandem token create"
+            )
+        scopes = plane.tokens.scopes_of(token.strip())
+        if scopes is None:
+            raise UnauthorizedError("this token is not known here; make one with: tandem token create")
+        if scope not in scopes:
+            raise ForbiddenError(f"this needs a token with the scope {scope!r}; yours has {sorted(scopes)}")
+
+    return check
+
+
+def refuse_open_host(settings: Settings, tokens: TokenStore) -> None:
+    """Raises `StackError` when the API would listen beyond this machine without any token."""
+    if not is_loopback(settings.host) and not tokens.any_exist():
+        raise StackError(
+            f"refusing to listen on {settings.host} without a token, for anyone could start jobs: make one"
+            " with 'tandem token create' or set TANDEM_TOKEN"
+        )

@@ -1,0 +1,68 @@
+"""Everything the control plane's routers work with, made once at start and closed at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.api.metrics import Metrics
+from service.cluster.jobs import RayCluster
+from service.cluster.serving import ServingClient
+from service.operations.datasets import DatasetOperations
+from service.operations.models import ModelOperations
+from service.operations.reconcile import Reconciler
+from service.operations.runs import RunOperations
+from service.settings import Settings
+from service.store.database import Database
+from service.store.jobs import JobStore
+from service.store.models import ModelStore
+from service.store.tokens import SCOPES, TokenStore
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    settings: Settings
+    database: Database
+    tokens: TokenStore
+    jobs: JobStore
+    cluster: RayCluster
+    serving: ServingClient
+    model_store: ModelStore
+    runs: RunOperations
+    datasets: DatasetOperations
+    models: ModelOperations
+    reconciler: Reconciler
+    metrics: Metrics
+
+    @classmethod
+    def open(cls, settings: Settings) -> ControlPlane:
+        """Opens the database and lays the collaborators out; nothing runs before `start`."""
+        for folder in (settings.datasets, settings.runs, settings.models, settings.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        database = Database(settings.resolved_database_url)
+        tokens = TokenStore(database)
+        if settings.token is not None:
+            tokens.accept("TANDEM_TOKEN", settings.token.get_secret_value(), SCOPES)
+        jobs = JobStore(database)
+        cluster = RayCluster(settings.ray_url, settings.ray_token)
+        serving = ServingClient(settings.serving_url)
+        model_store = ModelStore(settings.models)
+        models = ModelOperations(model_store, serving)
+        return cls(
+            settings=settings,
+            database=database,
+            tokens=tokens,
+            jobs=jobs,
+            cluster=cluster,
+            serving=serving,
+            model_store=model_store,
+            runs=RunOperations(settings, jobs, cluster),
+            datasets=DatasetOperations(settings, jobs),
+            models=models,
+            reconciler=Reconciler(jobs, cluster, models),
+            metrics=Metrics(jobs),
+        )
+
+    def close(self) -> None:
+        self.reconciler.close()
+        self.cluster.close()
+        self.database.close()

@@ -1,0 +1,35 @@
+"""`tandem doctor`: is this machine fit, and what would make it so."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from service.cli.exits import ExitCode
+from service.cli.findings import Finding, Severity, findings
+from service.cli.output import print_json, results
+from service.settings import Settings
+
+MARKS = {Severity.GOOD: "ok  ", Severity.ADVICE: "note", Severity.BLOCKING: "BAD "}
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON object.")] = False,
+) -> None:
+    """Check this machine.
+
+    Says what to do about each finding; exits 1 when one of them keeps Tandem from working.
+    """
+    found: list[Finding] = []
+    for finding in findings(Settings()):
+        found.append(finding)
+        if not as_json:
+            results.print(f"{MARKS[finding.severity]} {finding.subject:<14} {finding.found}")
+            if finding.remedy:
+                results.print(f"     {'':<14} → {finding.remedy}")
+    blocking = any(finding.severity is Severity.BLOCKING for finding in found)
+    if as_json:
+        print_json({"fit": not blocking, "findings": [finding._asdict() for finding in found]})
+    if blocking:
+        raise typer.Exit(ExitCode.FAILED)

@@ -1,0 +1,132 @@
+"""What `tandem doctor` looks at. Each check returns one finding, and a finding says what to do."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+
+from service.api.server import listen
+from service.errors import StackError
+from service.settings import Settings
+
+IMPORT_SECONDS = 120
+ANSWER_SECONDS = 10
+GIB = 2**30
+DISK_NEEDED_GIB = 1
+DISK_WANTED_GIB = 10
+SHARED_MEMORY_WANTED_GIB = 1
+
+_TORCH = """
+import torch
+print(torch.__version__, "with", torch.get_num_threads(), "threads and", torch.cuda.device_count(), "GPUs")
+"""
+_FFCV = """
+import importlib.metadata, ffcv.libffcv, ffcv.writer, ffcv.loader
+print(importlib.metadata.version("ffcv"))
+"""
+
+
+class Severity(StrEnum):
+    GOOD = "good"
+    ADVICE = "advice"
+    BLOCKING = "blocking"
+
+
+class Finding(NamedTuple):
+    """One thing looked at: what was found, and what to do about it where it is not good."""
+
+    subject: str
+    severity: Severity
+    found: str
+    remedy: str = ""
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """Every check, in the order in which to mend things."""
+    yield python()
+    yield importable("FFCV", _FFCV)
+    yield importable("torch", _TORCH)
+    yield disk(settings.home)
+    yield shared_memory(Path("/dev/shm"))
+    yield from server(settings)
+
+
+def python() -> Finding:
+    found = f"{platform.python_version()} on {os.cpu_count()} cores"
+    if sys.version_info < (3, 11):
+        return Finding("Python", Severity.BLOCKING, found, "install Python 3.11 or newer, then run 'make setup'")
+    return Finding("Python", Severity.GOOD, found)
+
+
+def importable(subject: str, program: str) -> Finding:
+    """Whether a library and the native ones below it load. In a process of its own: a bad build may crash it."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=IMPORT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Finding(subject, Severity.BLOCKING, f"not loaded after {IMPORT_SECONDS} s", "run 'make setup' again")
+    if done.returncode == 0:
+        return Finding(subject, Severity.GOOD, done.stdout.strip())
+    reason = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
+    remedy = "run 'make setup': it installs the native libraries and builds what needs them"
+    return Finding(subject, Severity.BLOCKING, reason, remedy)
+
+
+def disk(home: Path) -> Finding:
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free / GIB
+    found = f"{free:.1f} GiB free for {home}"
+    remedy = "free some space, or set TANDEM_HOME to a larger disk"
+    if not os.access(existing, os.W_OK):
+        return Finding("disk", Severity.BLOCKING, f"{existing} cannot be written to", "set TANDEM_HOME elsewhere")
+    if free < DISK_NEEDED_GIB:
+        return Finding("disk", Severity.BLOCKING, found, remedy)
+    if free < DISK_WANTED_GIB:
+        return Finding("disk", Severity.ADVICE, found, remedy)
+    return Finding("disk", Severity.GOOD, found)
+
+
+def shared_memory(folder: Path) -> Finding:
+    """Ray's object store lives in shared memory; containers get 64 MiB of it unless told otherwise."""
+    if not folder.is_dir():
+        return Finding("shared memory", Severity.ADVICE, f"no {folder}", "Ray will use slower files instead")
+    size = shutil.disk_usage(folder).total / GIB
+    if size < SHARED_MEMORY_WANTED_GIB:
+        remedy = "give the container more: shm_size in docker-compose.yml, --shm-size for docker run"
+        return Finding("shared memory", Severity.ADVICE, f"{size:.2f} GiB in {folder}", remedy)
+    return Finding("shared memory", Severity.GOOD, f"{size:.1f} GiB in {folder}")
+
+
+def server(settings: Settings) -> Iterator[Finding]:
+    """The server, and what it says of Ray and of classification; without one, whether its port is free."""
+    url = settings.api_url
+    try:
+        answer = httpx.get(f"{url}/readyz", timeout=ANSWER_SECONDS)
+        checks = answer.json()["checks"]
+    except (httpx.HTTPError, ValueError, LookupError, TypeError):
+        yield port(settings)
+        yield Finding("server", Severity.ADVICE, f"none at {url}", "start one with 'tandem up', or set TANDEM_URL")
+        return
+    yield Finding("server", Severity.GOOD, f"answers at {url}")
+    for part, verdict in checks.items():
+        severity = Severity.GOOD if verdict == "ok" else Severity.BLOCKING
+        remedy = "" if verdict == "ok" else f"look into {settings.logs}, or start the stack again: 'tandem up'"
+        yield Finding(part, severity, verdict, remedy)
+
+
+def port(settings: Settings) -> Finding:
+    try:
+        listen(settings.host, settings.port).close()
+    except StackError as error:
+        return Finding("port", Severity.BLOCKING, str(error), "choose a free one with TANDEM_PORT or --port")
+    return Finding("port", Severity.GOOD, f"{settings.host}:{settings.port} is free")

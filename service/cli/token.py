@@ -1,0 +1,42 @@
+"""`tandem token create`: tokens for the API, straight into its database."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from service.cli.output import remarks, results
+from service.settings import Settings
+from service.store.database import Database
+from service.store.tokens import SCOPES, Scope, TokenStore
+
+app = typer.Typer(add_completion=False, help="Make tokens for the API.")
+
+
+@app.callback()
+def token() -> None:
+    """Make tokens for the API.
+
+    Once there is one, every request needs one.
+    """
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Option(help="Whose token it is.")] = "default",
+    scope: Annotated[list[Scope] | None, typer.Option(help="What it may do; by default everything.")] = None,
+) -> None:
+    """Make a token and print it, once: only its hash is kept.
+
+    Run it on the server's machine, with the server's TANDEM_HOME or TANDEM_DATABASE_URL.
+    """
+    settings = Settings()
+    scopes = tuple(scope or SCOPES)
+    database = Database(settings.resolved_database_url)
+    try:
+        made = TokenStore(database).create(name, scopes)
+    finally:
+        database.close()
+    remarks.print(f"token {name!r} with {', '.join(scopes)}, in {settings.home}; it is not shown again:")
+    results.print(made)

@@ -1,0 +1,77 @@
+"""`tandem train`: a training run from options, a file, or both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from service.cli.connection import connect
+from service.cli.errors import BadArgumentsError, BadSpecFileError
+from service.cli.follow import follow
+from service.cli.output import print_json, remarks, results
+
+
+def train(
+    dataset: Annotated[str | None, typer.Option(help="The dataset to train on.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model preset: alexnet, alexnet-tiny, cifar-4layer.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="Recipe preset: paper, quick.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training photos.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Workers, each with the whole network.")] = None,
+    spec: Annotated[
+        Path | None, typer.Option(help="A run specification in YAML; options override it.")
+    ] = None,
+    follow_run: Annotated[bool, typer.Option("--follow", help="Show the run until it is over.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run as one JSON object.")] = False,
+) -> None:
+    """Start a training run.
+
+    Prints the run's id. With --follow, exits 0 only when the run succeeds; Ctrl-C leaves it training.
+    """
+    wanted = read_spec(spec) if spec else {}
+    given = {
+        ("dataset",): dataset,
+        ("model", "preset"): model,
+        ("recipe", "preset"): recipe,
+        ("recipe", "epochs"): epochs,
+        ("resources", "num_workers"): workers,
+    }
+    for place, value in given.items():
+        if value is not None:
+            _put(wanted, place, value)
+    if "dataset" not in wanted:
+        raise BadArgumentsError("no dataset to train on: give --dataset, or a --spec that names one")
+    with connect() as client:
+        run = client.runs.create(wanted)
+        if not as_json:
+            results.print(run.id)
+        if follow_run:
+            run = follow(client, run.id)
+    if as_json:
+        print_json(run.model_dump(mode="json"))
+    elif not follow_run:
+        remarks.print(f"{run.state}; see it with: tandem status {run.id}")
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """A run specification from a YAML file. Raises `BadSpecFileError` when it is not a mapping."""
+    try:
+        spec = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadSpecFileError(f"{path} is not YAML: {error}") from error
+    if not isinstance(spec, dict):
+        raise BadSpecFileError(f"{path} is no mapping: write 'dataset: NAME' and what else the run needs")
+    return spec
+
+
+def _put(spec: dict[str, Any], place: tuple[str, ...], value: object) -> None:
+    *sections, field = place
+    for section in sections:
+        spec = spec.setdefault(section, {})
+        if not isinstance(spec, dict):
+            raise BadSpecFileError(f"{section} is no mapping in the specification, so --{field} has no place")
+    spec[field] = value

@@ -1,0 +1,112 @@
+"""What the server answers, typed. Fields that a newer server adds are ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from service.domain.job import Attempt
+from service.domain.state import JobState
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RunProgress(Answer):
+    """How far a run is; None where nothing is known yet. Errors are fractions in [0, 1]."""
+
+    epoch: int | None = None
+    step: int | None = None
+    total_steps: int | None = None
+    images_per_second: float | None = None
+    eta_seconds: float | None = None
+    loss: float | None = None
+    val_top1_error: float | None = None
+    val_top5_error: float | None = None
+
+
+class Checkpoint(Answer):
+    name: str
+    step: int
+    size_bytes: int
+
+
+class Run(Answer):
+    """A training run; `spec` is what was asked for."""
+
+    id: str
+    name: str | None = None
+    state: JobState
+    reason: str | None = None
+    spec: dict[str, Any]
+    progress: RunProgress
+    attempts: list[Attempt] = []
+    checkpoints: list[Checkpoint] = []
+    created_at: str
+    finished_at: str | None = None
+
+
+class PreparationProgress(Answer):
+    """How far a preparation is; None where nothing is known yet."""
+
+    photos_done: int | None = None
+    photos_total: int | None = None
+    quarantined: int | None = None
+    shards_done: int | None = None
+    shards_total: int | None = None
+    photos_per_second: float | None = None
+    eta_seconds: float | None = None
+
+
+class Dataset(Answer):
+    """A dataset and the preparation that makes it; `manifest` is there once it is whole."""
+
+    name: str
+    state: JobState
+    reason: str | None = None
+    progress: PreparationProgress = PreparationProgress()
+    manifest: dict[str, Any] | None = None
+
+
+class ModelVersion(Answer):
+    """One published version of a model: what it was trained from, and how well."""
+
+    name: str
+    version: int
+    created_at: str
+    run_id: str | None = None
+    metrics: dict[str, Any] = {}
+
+
+class Model(Answer):
+    """A published model: its versions, and the aliases that point at them."""
+
+    name: str
+    versions: list[ModelVersion]
+    aliases: dict[str, int] = {}
+
+
+class Prediction(Answer):
+    """One class and the probability, in [0, 1], that the photo shows it."""
+
+    index: int
+    id: str
+    label: str
+    probability: float
+
+
+class PhotoPredictions(Answer):
+    """The likeliest classes of one photo, likeliest first."""
+
+    top_k: list[Prediction]
+
+
+class Classification(Answer):
+    """Predictions for the photos of one request, in their order, by one version of one model."""
+
+    model: str
+    version: int
+    predictions: list[PhotoPredictions]
+    timing_milliseconds: dict[str, float] | float

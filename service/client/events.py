@@ -1,0 +1,117 @@
+"""A run's events as they happen: server-sent events, followed across broken connections."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from service.client.errors import ApiError, ServerUnreachableError
+from service.client.transport import Transport
+from service.domain.events import EventKind
+
+# What a proxy, or a server that is starting, answers for a while.
+PASSING_STATUSES = frozenset({502, 503, 504})
+
+
+class RunEvent(BaseModel):
+    """One thing that happened to a run. Log lines (`data["line"]`) have no sequence and no time."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: EventKind
+    sequence: int | None
+    at: str | None
+    data: dict[str, Any]
+
+
+class EventStream:
+    """Iterates over the events of one run in order, each but log lines exactly once, until the run is over.
+
+    A connection that breaks is made again from the last event seen. Raises `ServerUnreachableError` when the
+    server does not answer at first, or stays away for `patience_seconds` later; `ApiError` when it refuses.
+    `is_over` asks the server whether the run is in a terminal state.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        path: str,
+        *,
+        is_over: Callable[[], bool],
+        last_event_id: int | None,
+        patience_seconds: float,
+        retry_seconds: float,
+    ) -> None:
+        self._transport = transport
+        self._path = path
+        self._is_over = is_over
+        self._last_sequence = last_event_id or 0
+        self._patience_seconds = patience_seconds
+        self._retry_seconds = retry_seconds
+        self._connected_before = False
+        self._away_since: float | None = None
+
+    def __iter__(self) -> Iterator[RunEvent]:
+        was_over = False
+        while True:
+            try:
+                for event in self._connection():
+                    yield event
+                    if event.kind is EventKind.END:
+                        return
+                # A server that shuts down closes in order too, so a close alone ends nothing: only a run
+                # that was over before the connection was made has no more to tell after it.
+                if was_over:
+                    return
+                was_over = self._is_over()
+            except (httpx.TransportError, ServerUnreachableError, ApiError) as error:
+                self._bear(error)
+            time.sleep(self._retry_seconds)
+
+    def _connection(self) -> Iterator[RunEvent]:
+        headers = {"Accept": "text/event-stream"}
+        if self._last_sequence:
+            headers["Last-Event-ID"] = str(self._last_sequence)
+        with self._transport.stream(self._path, headers) as lines:
+            self._connected_before, self._away_since = True, None
+            for event in parse_events(lines):
+                if event.sequence is not None:
+                    if event.sequence <= self._last_sequence:
+                        continue
+                    self._last_sequence = event.sequence
+                yield event
+
+    def _bear(self, error: httpx.TransportError | ServerUnreachableError | ApiError) -> None:
+        """Returns while the trouble may pass; raises what the caller should see otherwise."""
+        if isinstance(error, ApiError) and error.status not in PASSING_STATUSES:
+            raise error
+        self._away_since = self._away_since or time.monotonic()
+        if self._connected_before and time.monotonic() - self._away_since < self._patience_seconds:
+            return
+        if isinstance(error, httpx.TransportError):
+            raise self._transport.unreachable(error) from error
+        raise error
+
+
+def parse_events(lines: Iterator[str]) -> Iterator[RunEvent]:
+    """Events from the lines of a text/event-stream; comments (keep-alives) are passed over."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(":")
+            fields[name] = value.removeprefix(" ")
+        else:
+            if "data" in fields:
+                yield _event(fields)
+            fields = {}
+
+
+def _event(fields: dict[str, str]) -> RunEvent:
+    data = json.loads(fields["data"])
+    sequence = int(fields["id"]) if "id" in fields else None
+    return RunEvent(kind=EventKind(fields["event"]), sequence=sequence, at=data.pop("at", None), data=data)

@@ -1,0 +1,91 @@
+"""`client.runs`: start training, follow it, stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from service.client.answers import Run
+from service.client.events import EventStream, RunEvent
+from service.client.transport import Transport
+from service.domain.job import StopMode
+from service.domain.spec import Frozen, RunSpec
+from service.domain.state import JobState
+
+PAGE_RUNS = 100
+
+
+class Runs:
+    """The verbs on runs. Errors are those of `Client`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create(self, spec: RunSpec | Mapping[str, Any], idempotency_key: str | None = None) -> Run:
+        """Queues a run. Asked again with the same key and specification, answers with the first run."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return Run.model_validate(self._transport.call("POST", "/runs", json=body(spec), headers=headers))
+
+    def list(self, state: JobState | None = None, limit: int = 50) -> list[Run]:
+        """The newest `limit` runs, newest first."""
+        found: list[Run] = []
+        params: dict[str, Any] = {"state": state.value} if state else {}
+        while len(found) < limit:
+            params["limit"] = min(limit - len(found), PAGE_RUNS)
+            page = self._transport.call("GET", "/runs", params=params)
+            found += [Run.model_validate(entry) for entry in page["items"]]
+            if page["next_cursor"] is None:
+                break
+            params["cursor"] = page["next_cursor"]
+        return found
+
+    def get(self, run_id: str) -> Run:
+        return Run.model_validate(self._transport.call("GET", f"/runs/{run_id}"))
+
+    def stop(self, run_id: str, mode: StopMode = "graceful", grace_seconds: float = 60.0) -> Run:
+        """Asks a run to stop, after a last checkpoint or now; a run that is over stays as it is."""
+        request = {"mode": mode, "grace_seconds": grace_seconds}
+        return Run.model_validate(self._transport.call("POST", f"/runs/{run_id}/stop", json=request))
+
+    def metrics(self, run_id: str, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
+        """Lines of progress with a step above `after`, oldest first: step, epoch, loss, learning_rate, …"""
+        params = {"after": after, "limit": limit}
+        answer = self._transport.call("GET", f"/runs/{run_id}/metrics", params=params)
+        items: list[dict[str, Any]] = answer["items"]
+        return items
+
+    def logs(self, run_id: str, tail: int = 100) -> list[str]:
+        """The last `tail` lines that the run's processes wrote."""
+        lines: list[str] = self._transport.call("GET", f"/runs/{run_id}/logs", params={"tail": tail})["lines"]
+        return lines
+
+    def events(
+        self,
+        run_id: str,
+        last_event_id: int | None = None,
+        *,
+        patience_seconds: float = 120.0,
+        retry_seconds: float = 1.0,
+    ) -> Iterator[RunEvent]:
+        """Yields the run's events after `last_event_id`, then each as it happens, until the run is over.
+
+        A broken connection is made again every `retry_seconds` and goes on where it was, so a server may
+        restart; one that stays away for `patience_seconds` raises.
+        """
+        return iter(
+            EventStream(
+                self._transport,
+                f"/runs/{run_id}/events",
+                is_over=lambda: self.get(run_id).state.is_terminal,
+                last_event_id=last_event_id,
+                patience_seconds=patience_seconds,
+                retry_seconds=retry_seconds,
+            )
+        )
+
+
+def body(spec: Frozen | Mapping[str, Any]) -> dict[str, Any]:
+    """A specification as the JSON the server reads."""
+    if isinstance(spec, Frozen):
+        return spec.model_dump(mode="json")
+    return dict(spec)

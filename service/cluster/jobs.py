@@ -1,0 +1,131 @@
+"""Ray's Jobs API over HTTP: submit, look, stop; and what the cluster has to give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from service.errors import ClusterUnreachableError
+
+ANSWER_SECONDS = 15.0
+
+
+class RayStatus(StrEnum):
+    """The statuses of a Ray job."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+    @property
+    def is_over(self) -> bool:
+        return self in {RayStatus.STOPPED, RayStatus.SUCCEEDED, RayStatus.FAILED}
+
+
+@dataclass(frozen=True)
+class RayJob:
+    status: RayStatus
+    message: str | None
+
+
+@dataclass(frozen=True)
+class Node:
+    """What one living node has, free or in use."""
+
+    cpus: float
+    gpus: float
+
+
+@dataclass(frozen=True)
+class ClusterResources:
+    """What the living nodes have, free or in use."""
+
+    nodes: tuple[Node, ...]
+
+    def workers_that_fit(self, *, cpus: float, gpus: float) -> int:
+        """How many workers of a size fit, none of them spread over two nodes."""
+        return sum(
+            int(min(node.cpus // cpus, node.gpus // gpus if gpus else node.cpus // cpus))
+            for node in self.nodes
+        )
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{node.cpus:g} CPUs and {node.gpus:g} GPUs" for node in self.nodes)
+        return f"{len(self.nodes)} node(s): {sizes}" if self.nodes else "no node"
+
+
+class RayCluster:
+    """A Ray cluster as its dashboard's HTTP API shows it. Thread-safe.
+
+    Every method raises `ClusterUnreachableError` when the head does not answer as Ray does.
+    """
+
+    def __init__(self, url: str, token: SecretStr | None = None) -> None:
+        headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=ANSWER_SECONDS)
+        self._url = url
+
+    def submit(self, submission_id: str, entrypoint: str, env: dict[str, str]) -> None:
+        """Starts a job. Submitting an id that Ray knows already changes nothing."""
+        # Ray answers a duplicate id with a plain 500, so the id is looked up first.
+        if self.find(submission_id) is not None:
+            return
+        body = {
+            "entrypoint": entrypoint,
+            "submission_id": submission_id,
+            "runtime_env": {"env_vars": env},
+            "entrypoint_num_cpus": 0,
+        }
+        self._call("POST", "/api/jobs/", json=body)
+
+    def find(self, submission_id: str) -> RayJob | None:
+        """A job's status; None when Ray does not know it."""
+        response = self._send("GET", f"/api/jobs/{submission_id}")
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        job = self._payload(response)
+        return RayJob(status=RayStatus(job["status"]), message=job.get("message"))
+
+    def stop(self, submission_id: str) -> None:
+        self._call("POST", f"/api/jobs/{submission_id}/stop")
+
+    def resources(self) -> ClusterResources:
+        payload = self._call("GET", "/api/v0/nodes", params={"detail": "1", "limit": "10000"})
+        nodes = [node for node in payload["data"]["result"]["result"] if node["state"] == "ALIVE"]
+        totals = [node.get("resources_total") or {} for node in nodes]
+        return ClusterResources(
+            tuple(Node(cpus=total.get("CPU", 0.0), gpus=total.get("GPU", 0.0)) for total in totals)
+        )
+
+    def check(self) -> None:
+        """Returns when the head answers and at least one node can work."""
+        if not self.resources().nodes:
+            raise ClusterUnreachableError(f"Ray's head at {self._url} has no living node yet")
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _call(self, method: str, path: str, **options: Any) -> Any:
+        return self._payload(self._send(method, path, **options))
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise ClusterUnreachableError(
+                f"Ray's head at {self._url} does not answer ({error}): is it running?"
+            ) from error
+
+    def _payload(self, response: httpx.Response) -> Any:
+        if response.is_success:
+            return response.json()
+        raise ClusterUnreachableError(
+            f"Ray's head at {self._url} answered {response.status_code} to {response.request.url.path}: "
+            f"{response.text[:300]}"
+        )

@@ -1,0 +1,1 @@
+"""The nouns, free of FastAPI, SQL, Ray and torch."""

@@ -1,0 +1,87 @@
+"""The folder a job works in: what it was asked, what it writes, and how it is asked to stop.
+
+The job is the only writer of `progress.jsonl`, `events.jsonl`, `error.json` and `checkpoints/`; the control
+plane writes the specification before the job starts, and `STOP` when it should end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """Paths below one job's folder. A run's is `runs/<id>`, a preparation's `logs/prepare-<name>-<id>`."""
+
+    path: Path
+
+    @property
+    def specification(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def progress(self) -> Path:
+        return self.path / "progress.jsonl"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "logs" / "job.log"
+
+    @property
+    def error(self) -> Path:
+        return self.path / "error.json"
+
+    @property
+    def stop_request(self) -> Path:
+        return self.path / "STOP"
+
+    def create(self, specification: dict[str, Any]) -> None:
+        """Lays a new folder out."""
+        self.log.parent.mkdir(parents=True)
+        self.checkpoints.mkdir()
+        write_json(self.specification, specification)
+
+    def ask_to_stop(self) -> None:
+        self.stop_request.touch()
+
+    def checkpoint_names(self) -> list[str]:
+        """Names of the whole checkpoints, oldest first: their names sort as their steps do."""
+        if not self.checkpoints.is_dir():
+            return []
+        return sorted(entry.name for entry in self.checkpoints.iterdir() if entry.name.startswith("step-"))
+
+    def read_error(self) -> dict[str, Any] | None:
+        if not self.error.is_file():
+            return None
+        error: dict[str, Any] = json.loads(self.error.read_text())
+        return error
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes a JSON file whole or not at all."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(json.dumps(value, indent=2) + "\n")
+    aside.replace(path)
+
+
+def checkpoint_name(step: int) -> str:
+    """`step-00000123`, so that names sort as steps do."""
+    return f"step-{step:08d}"
+
+
+def now() -> str:
+    """This moment in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,91 @@
+"""What a user asks for: a run, or the preparation of a dataset."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipeline.config import PrepareConfig, SourceConfig
+from service.domain.names import Name
+
+
+class Frozen(BaseModel):
+    """Strict about its fields and unchangeable: what was asked for stays what was asked for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Preset(BaseModel):
+    """A preset's name and, beside it, whatever fields of the preset should differ."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    preset: str
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class ModelSpec(Preset):
+    preset: str = "alexnet"
+
+
+class RecipeSpec(Preset):
+    preset: str = "paper"
+
+
+class ResourcesSpec(Frozen):
+    num_workers: int = Field(default=1, ge=1, le=1024)
+    devices_per_worker: int = Field(default=2, ge=1, le=2)
+    accelerator: Literal["auto", "gpu", "cpu"] = "auto"
+    cpus_per_worker: int | None = Field(default=None, ge=1, description="1 when not given")
+
+
+class CheckpointSpec(Frozen):
+    every_steps: int = Field(default=500, ge=1)
+    keep: int = Field(default=3, ge=1)
+
+
+class PublishSpec(Frozen):
+    model: Name
+    alias: Name = "production"
+
+
+class RunSpec(Frozen):
+    """A training run. Model and recipe are checked against their presets once the dataset is known."""
+
+    name: str | None = Field(default=None, max_length=128)
+    dataset: Name
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    model: ModelSpec = ModelSpec()
+    recipe: RecipeSpec = RecipeSpec()
+    resources: ResourcesSpec = ResourcesSpec()
+    checkpoint: CheckpointSpec = CheckpointSpec()
+    publish: PublishSpec | None = None
+
+
+class DatasetSpec(PrepareConfig):
+    """A dataset to prepare: where its photos are, and how they are to be stored."""
+
+    name: Name
+    source: SourceConfig
+    val: SourceConfig | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_validate(self) -> Self:
+        if self.val is not None and self.val_fraction is not None:
+            raise ValueError("val and val_fraction exclude each other: name a source or a share, not both")
+        return self
+
+    @property
+    def prepare_config(self) -> PrepareConfig:
+        return PrepareConfig(**self.model_dump(include=set(PrepareConfig.model_fields)))
+
+
+class Preparation(Frozen):
+    """What a preparation's job is told: the dataset asked for, and the folder it is to become."""
+
+    spec: DatasetSpec
+    out: str

@@ -1,0 +1,1 @@
+"""The verbs: what can be done to runs, datasets and models."""

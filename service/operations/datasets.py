@@ -1,0 +1,112 @@
+"""What can be done to datasets: preparing one as a job, listing, deleting."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.config import SourceConfig
+from pipeline.shards.manifest import Manifest
+from service.domain.job import Job
+from service.domain.job_folder import JobFolder
+from service.domain.spec import DatasetSpec, Preparation
+from service.domain.state import JobState
+from service.errors import ConflictError, FieldProblem, ForbiddenSourceError, InvalidSpecError, NotFoundError
+from service.settings import Settings
+from service.store.jobs import JobStore, new_job_id
+
+
+class Dataset(NamedTuple):
+    """A dataset by name: the job that prepares it where one did, and its manifest once it is whole."""
+
+    name: str
+    job: Job | None
+    manifest: Manifest | None
+
+    @property
+    def state(self) -> JobState:
+        if self.manifest is not None or self.job is None:
+            return JobState.SUCCEEDED
+        return self.job.state
+
+
+class DatasetOperations:
+    """The verbs on datasets. Thread-safe. A folder with a manifest is a dataset, whoever prepared it."""
+
+    def __init__(self, settings: Settings, jobs: JobStore) -> None:
+        self._settings = settings
+        self._jobs = jobs
+
+    def create(self, spec: DatasetSpec, *, confined: bool) -> Job:
+        """Queues a preparation.
+
+        `confined` limits sources to `TANDEM_SOURCE_ROOTS`. Raises `ConflictError` when the name is taken and
+        `InvalidSpecError` or `ForbiddenSourceError` for a source that cannot be read.
+        """
+        if self._path(spec.name).exists():
+            raise ConflictError(
+                f"dataset {spec.name!r} exists: choose another name, or delete it with"
+                f" DELETE /api/v1/datasets/{spec.name}"
+            )
+        for field, source in (("source", spec.source), ("val", spec.val)):
+            if source is not None:
+                self._check_source(field, source, confined=confined)
+        job_id = new_job_id()
+        folder = JobFolder(self._settings.logs / f"prepare-{spec.name}-{job_id[:8]}")
+        order = Preparation(spec=spec, out=str(self._path(spec.name)))
+        folder.create(order.model_dump(mode="json"))
+        try:
+            return self._jobs.create(
+                "dataset",
+                name=spec.name,
+                spec=spec.model_dump(mode="json"),
+                folder=folder.path,
+                job_id=job_id,
+            )
+        except ConflictError:
+            shutil.rmtree(folder.path)
+            raise
+
+    def list(self) -> list[Dataset]:
+        """Every dataset that is whole, and every one whose newest preparation did not end in one."""
+        folders = self._settings.datasets
+        whole = {path.parent.name for path in folders.glob("*/manifest.json")} if folders.is_dir() else set()
+        prepared = {job.name for job in self._jobs.page("dataset", limit=1000).items if job.name}
+        return [self.get(name) for name in sorted(whole | prepared) if not name.startswith(".")]
+
+    def get(self, name: str) -> Dataset:
+        path = self._path(name)
+        manifest = Manifest.load(path) if (path / "manifest.json").is_file() else None
+        job = self._jobs.newest_named("dataset", name)
+        if manifest is None and (job is None or job.state is JobState.SUCCEEDED):
+            raise NotFoundError(f"no dataset {name!r}: see GET /api/v1/datasets")
+        return Dataset(name, job, manifest)
+
+    def delete(self, name: str) -> None:
+        """Removes a dataset; raises `ConflictError` while it is being prepared or a run trains on it."""
+        dataset = self.get(name)
+        users = [job.id for job in self._jobs.active() if job.kind == "run" and job.spec["dataset"] == name]
+        if users:
+            raise ConflictError(f"dataset {name!r} is used by run {users[0]}: stop it first")
+        if not dataset.state.is_terminal:
+            raise ConflictError(f"dataset {name!r} is {dataset.state}: wait for it or stop it")
+        if dataset.manifest is not None:
+            shutil.rmtree(self._path(name))
+        if dataset.job is not None:
+            self._jobs.delete(dataset.job.id)
+
+    def _path(self, name: str) -> Path:
+        return self._settings.datasets / name
+
+    def _check_source(self, field: str, source: SourceConfig, *, confined: bool) -> None:
+        path = Path(source.path).resolve()
+        if confined and not any(path.is_relative_to(root) for root in self._settings.source_roots):
+            raise ForbiddenSourceError(
+                f"{field}.path {source.path!r} is outside the folders this server may read:"
+                " set TANDEM_SOURCE_ROOTS"
+            )
+        if not path.exists():
+            raise InvalidSpecError(
+                [FieldProblem(f"{field}.path", f"{source.path} does not exist on the server")]
+            )

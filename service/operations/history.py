@@ -1,0 +1,84 @@
+"""Brings what a job wrote in its own files into its history, each line exactly once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import structlog
+
+from service.domain.events import EventKind
+from service.domain.job import Job
+from service.operations.advance import Signs
+from service.store.jobs import JobEdit
+
+log = structlog.get_logger()
+
+READ_BYTES = 4 * 2**20
+
+
+class Written(NamedTuple):
+    """Whole lines found at the end of a file, and the offset to go on from."""
+
+    lines: list[dict[str, Any]]
+    offset: int
+
+
+class News(NamedTuple):
+    progress: Written
+    events: Written
+
+    @property
+    def signs(self) -> Signs:
+        """A failure counts until a later line of progress."""
+        failed_at = max((line["at"] for line in self.events.lines if line["kind"] == "failure"), default=None)
+        reported_at = self.progress.lines[-1]["at"] if self.progress.lines else None
+        fell = failed_at is not None and (reported_at is None or reported_at < failed_at)
+        return Signs(reported=reported_at is not None and not fell, fell=fell)
+
+
+def read_news(job: Job) -> News:
+    return News(
+        progress=_read_lines(job.work.progress, job.progress_offset),
+        events=_read_lines(job.work.events, job.events_offset),
+    )
+
+
+def record(edit: JobEdit, news: News) -> None:
+    """Appends the news to a job's history and moves its offsets, inside the edit's transaction.
+
+    Of many lines of progress only the newest becomes an event: the file keeps them all.
+    """
+    progress = dict(edit.row.progress)
+    if news.progress.lines:
+        latest = {key: value for key, value in news.progress.lines[-1].items() if key != "at"}
+        progress.update(latest)
+        edit.append(EventKind.PROGRESS, {**progress, **latest})
+    for line in news.events.lines:
+        kind = line["kind"]
+        data = {key: value for key, value in line.items() if key not in {"kind", "at"}}
+        if kind == EventKind.EPOCH:
+            progress.update({key: data[key] for key in ("epoch", "val_top1_error", "val_top5_error")})
+        if kind in {EventKind.EPOCH, EventKind.CHECKPOINT}:
+            edit.append(EventKind(kind), data)
+    edit.row.progress = progress
+    edit.row.progress_offset = news.progress.offset
+    edit.row.events_offset = news.events.offset
+
+
+def _read_lines(path: Path, offset: int) -> Written:
+    if not path.is_file():
+        return Written([], offset)
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read(READ_BYTES)
+    # What follows the last newline is still being written.
+    whole = data[: data.rfind(b"\n") + 1]
+    lines = []
+    for raw in whole.splitlines():
+        try:
+            lines.append(json.loads(raw))
+        except ValueError:
+            log.error("torn_line", path=str(path), line=raw[:200].decode(errors="replace"))
+    return Written(lines, offset + len(whole))

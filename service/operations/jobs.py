@@ -1,0 +1,89 @@
+"""What can be done to any job: stopping it, and reading what it wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from service.domain.job import Job, StopMode
+from service.domain.state import JobState
+from service.store.jobs import JobStore
+
+TAIL_BYTES = 2**20
+
+
+def stop(jobs: JobStore, job: Job, mode: StopMode, grace_seconds: float) -> tuple[Job, bool]:
+    """Asks a job to stop; returns it, and whether that changed anything.
+
+    A job that is over stays as it is. `graceful` lets it finish its step and write a checkpoint for as long
+    as the grace lasts; `now` does not. A second request may only hasten the first.
+    """
+    with jobs.editing(job.id) as edit:
+        if edit.state.is_terminal:
+            return jobs.get(job.id), False
+        deadline = datetime.now(UTC) + timedelta(seconds=0 if mode == "now" else grace_seconds)
+        edit.row.stop_mode = mode
+        edit.row.stop_deadline = deadline.isoformat()
+        if edit.state is JobState.QUEUED:
+            edit.move_to(JobState.STOPPED, "stopped before it started")
+        elif edit.state is not JobState.STOPPING:
+            edit.move_to(JobState.STOPPING)
+    job.work.ask_to_stop()
+    return jobs.get(job.id), True
+
+
+def metrics(job: Job, after: int, limit: int) -> list[dict[str, Any]]:
+    """Lines of the run's progress with a step above `after`, in the order they were written."""
+    lines = (line for line in _json_lines(job.work.progress) if line.get("step", 0) > after)
+    return [line for line, _ in zip(lines, range(limit), strict=False)]
+
+
+def log_tail(job: Job, lines: int) -> list[str]:
+    """The last lines the job's processes wrote."""
+    path = job.work.log
+    if not path.is_file():
+        return []
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        return log.read().decode(errors="replace").splitlines()[-lines:]
+
+
+def checkpoints(job: Job) -> list[dict[str, Any]]:
+    """The whole checkpoints a run keeps, oldest first."""
+    found = []
+    for name in job.work.checkpoint_names():
+        folder = job.work.checkpoints / name
+        size = sum(file.stat().st_size for file in folder.iterdir())
+        found.append({"name": name, "step": int(name.removeprefix("step-")), "size_bytes": size})
+    return found
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.is_file():
+        return
+    with path.open() as file:
+        for line in file:
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+class LogFollower:
+    """Lines a job's processes write from now on."""
+
+    def __init__(self, job: Job) -> None:
+        self._path = job.work.log
+        self._offset = self._path.stat().st_size if self._path.is_file() else 0
+
+    def new_lines(self) -> list[str]:
+        """The whole lines written since the last call."""
+        if not self._path.is_file():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read(TAIL_BYTES)
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return whole.decode(errors="replace").splitlines()

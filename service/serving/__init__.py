@@ -1,0 +1,1 @@
+"""Published models answering over HTTP, in a process of their own."""

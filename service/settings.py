@@ -1,0 +1,82 @@
+"""Where things are and where they listen: read once from TANDEM_… in the environment or a .env file."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings every process of Tandem shares. Paths are made absolute; nothing is created here."""
+
+    model_config = SettingsConfigDict(env_prefix="TANDEM_", env_file=".env", extra="ignore", frozen=True)
+
+    home: Path = Field(default=Path(".tandem"), description="everything Tandem keeps lives below it")
+    host: str = Field(default="127.0.0.1", description="address the API listens on")
+    port: int = Field(default=8000, ge=1, le=65535, description="port the API listens on")
+    url: str | None = Field(default=None, description="where clients find the API; by default host and port")
+    token: SecretStr | None = Field(
+        default=None, description="a bearer token: the API accepts it with every scope, clients send it"
+    )
+    database_url: str | None = Field(default=None, description="SQLAlchemy URL; by default SQLite in home")
+    ray_url: str = Field(default="http://127.0.0.1:8265", description="Ray's dashboard: its Jobs API")
+    ray_token: SecretStr | None = Field(default=None, description="what Ray was given as RAY_AUTH_TOKEN")
+    serving_url: str = Field(default="http://127.0.0.1:8001", description="the serving process, for the API")
+    default_model: str | None = Field(default=None, description="answers /classify when no model is named")
+    source_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(), description="folders a server with tokens may read photos from, separated by ':'"
+    )
+    max_upload_bytes: int = Field(default=20 * 2**20, gt=0, description="largest body /classify accepts")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @field_validator("source_roots", mode="before")
+    @classmethod
+    def _split_roots(cls, roots: object) -> object:
+        if isinstance(roots, str):
+            return tuple(Path(root).expanduser().resolve() for root in roots.split(":") if root)
+        return roots
+
+    @property
+    def datasets(self) -> Path:
+        return self.home / "datasets"
+
+    @property
+    def runs(self) -> Path:
+        return self.home / "runs"
+
+    @property
+    def models(self) -> Path:
+        return self.home / "models"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.home / 'tandem.db'}"
+
+    @property
+    def api_url(self) -> str:
+        """Base URL clients use, without a trailing slash."""
+        if self.url:
+            return self.url.rstrip("/")
+        return f"http://{self.host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reachable from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,62 @@
+"""A Ray head on this machine alone: its ports free ones, its Jobs API behind a token."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+from service.stack.processes import Command
+
+OBJECT_STORE_BYTES = 256 * 2**20
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def ray_head(home: Path, dashboard_port: int, token: str) -> Command:
+    """The command that runs a head until it is ended; nothing of it listens beyond loopback."""
+    binaries = Path(sys.executable).parent
+    options = {
+        "port": free_port(),
+        "dashboard-host": "127.0.0.1",
+        "dashboard-port": dashboard_port,
+        "dashboard-agent-listen-port": free_port(),
+        "ray-client-server-port": free_port(),
+        "min-worker-port": 0,
+        "max-worker-port": 0,
+        "object-store-memory": OBJECT_STORE_BYTES,
+        "temp-dir": _temporary(home),
+    }
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    return Command(
+        name="ray",
+        arguments=[str(binaries / "ray"), "start", "--head", "--block", "--disable-usage-stats", *arguments],
+        environment={
+            # Jobs are console scripts of this environment.
+            "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": token,
+            # Ray listens on every address of a Linux machine, whatever address its node is given, unless its
+            # switch for machines that never join a cluster says so.
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "GLOO_SOCKET_IFNAME": "lo",
+            # Disabled usage reports still send one; this sends it nowhere.
+            "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9/",
+        },
+        log=home / "logs" / "ray.log",
+    )
+
+
+def _temporary(home: Path) -> Path:
+    # Ray's socket paths must stay under 108 bytes, which a folder below home may not allow.
+    digest = hashlib.sha256(str(home).encode()).hexdigest()[:8]
+    return Path(tempfile.gettempdir()) / f"tandem-ray-{os.getuid()}-{digest}"

@@ -1,0 +1,220 @@
+"""Jobs and their histories: every change of a job and the event that tells of it are one transaction."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from service.domain.events import Event, EventKind
+from service.domain.job import Attempt, Job, JobKind
+from service.domain.job_folder import now
+from service.domain.state import ACTIVE, JobState
+from service.errors import ConflictError, IdempotencyMismatchError, NotFoundError
+from service.store.database import Database
+from service.store.tables import EventRow, JobRow
+
+
+class Idempotency(NamedTuple):
+    """The key a client gave its request, and the hash of the request it gave it to."""
+
+    key: str
+    request_hash: str
+
+
+class JobPage(NamedTuple):
+    items: list[Job]
+    next_cursor: str | None
+
+
+class JobEdit:
+    """One transaction on one job: its fields, and the events that go with their change."""
+
+    def __init__(self, session: Session, row: JobRow) -> None:
+        self._session = session
+        self.row = row
+
+    @property
+    def state(self) -> JobState:
+        return JobState(self.row.state)
+
+    def move_to(self, state: JobState, reason: str | None = None) -> None:
+        """Changes the state and says so in the history; a terminal state ends the history too."""
+        self.row.state = state
+        self.row.reason = reason
+        self.append(EventKind.STATE, {"state": state, "reason": reason})
+        if state.is_terminal:
+            self.row.finished_at = now()
+            self._end_attempt(state)
+            self.append(EventKind.END, {"state": state, "reason": reason})
+
+    def append(self, kind: EventKind, data: dict[str, Any]) -> None:
+        self.row.last_sequence += 1
+        row = EventRow(job_id=self.row.id, sequence=self.row.last_sequence, kind=kind, at=now(), data=data)
+        self._session.add(row)
+
+    def begin_attempt(self) -> Attempt:
+        number = len(self.row.attempts) + 1
+        attempt = Attempt(number=number, submission_id=f"{self.row.id}-a{number}", started_at=now())
+        self.row.attempts = [*self.row.attempts, attempt.model_dump(mode="json")]
+        return attempt
+
+    def _end_attempt(self, outcome: JobState) -> None:
+        if self.row.attempts:
+            *earlier, last = self.row.attempts
+            self.row.attempts = [*earlier, {**last, "finished_at": now(), "outcome": outcome}]
+
+
+class JobStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self,
+        kind: JobKind,
+        *,
+        name: str | None,
+        spec: dict[str, Any],
+        folder: Path,
+        job_id: str,
+        idempotency: Idempotency | None = None,
+    ) -> Job:
+        """Stores a queued job. A repeated request is answered with the job its first asking made."""
+        row = JobRow(
+            id=job_id,
+            kind=kind,
+            name=name,
+            state=JobState.QUEUED,
+            reason=None,
+            spec=spec,
+            folder=str(folder),
+            progress={},
+            attempts=[],
+            created_at=now(),
+            progress_offset=0,
+            events_offset=0,
+            last_sequence=0,
+            idempotency_key=idempotency.key if idempotency else None,
+            request_hash=idempotency.request_hash if idempotency else None,
+        )
+        try:
+            with self._database.transaction() as session:
+                session.add(row)
+                session.flush()
+                JobEdit(session, row).move_to(JobState.QUEUED)
+                return Job.model_validate(row)
+        except IntegrityError:
+            earlier = self.repeated(kind, idempotency)
+            if earlier is None:
+                raise ConflictError(
+                    f"{kind} {name!r} is being made already: wait for it or stop it"
+                ) from None
+            return earlier
+
+    def repeated(self, kind: JobKind, idempotency: Idempotency | None) -> Job | None:
+        """The job an earlier request with the same key made; refuses the key for another request."""
+        if idempotency is None:
+            return None
+        with self._database.reading() as session:
+            query = select(JobRow).where(JobRow.kind == kind, JobRow.idempotency_key == idempotency.key)
+            row = session.scalars(query).one_or_none()
+            if row is None:
+                return None
+            if row.request_hash != idempotency.request_hash:
+                raise IdempotencyMismatchError(
+                    f"Idempotency-Key {idempotency.key!r} was used for another request: send a new key"
+                )
+            return Job.model_validate(row)
+
+    def get(self, job_id: str, kind: JobKind | None = None) -> Job:
+        with self._database.reading() as session:
+            row = session.get(JobRow, job_id)
+            if row is None or (kind is not None and row.kind != kind):
+                raise NotFoundError(f"no {kind or 'job'} {job_id}")
+            return Job.model_validate(row)
+
+    def newest_named(self, kind: JobKind, name: str) -> Job | None:
+        query = (
+            select(JobRow)
+            .where(JobRow.kind == kind, JobRow.name == name)
+            .order_by(JobRow.created_at.desc(), JobRow.id.desc())
+            .limit(1)
+        )
+        with self._database.reading() as session:
+            row = session.scalars(query).one_or_none()
+            return None if row is None else Job.model_validate(row)
+
+    def page(
+        self, kind: JobKind, *, states: Collection[JobState] = (), limit: int = 50, cursor: str | None = None
+    ) -> JobPage:
+        """Jobs of a kind, newest first. A cursor continues where the page that gave it ended."""
+        query = select(JobRow).where(JobRow.kind == kind)
+        if states:
+            query = query.where(JobRow.state.in_([str(state) for state in states]))
+        if cursor is not None:
+            created_at, _, job_id = cursor.partition("_")
+            query = query.where(tuple_(JobRow.created_at, JobRow.id) < tuple_(created_at, job_id))
+        query = query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(limit + 1)
+        with self._database.reading() as session:
+            jobs = [Job.model_validate(row) for row in session.scalars(query)]
+        more = len(jobs) > limit
+        jobs = jobs[:limit]
+        return JobPage(jobs, f"{jobs[-1].created_at}_{jobs[-1].id}" if more else None)
+
+    def active(self) -> list[Job]:
+        """Every job that is not over, oldest first."""
+        query = (
+            select(JobRow)
+            .where(JobRow.state.in_([str(state) for state in ACTIVE]))
+            .order_by(JobRow.created_at, JobRow.id)
+        )
+        with self._database.reading() as session:
+            return [Job.model_validate(row) for row in session.scalars(query)]
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many jobs there are of each kind in each state."""
+        query = select(JobRow.kind, JobRow.state, func.count()).group_by(JobRow.kind, JobRow.state)
+        with self._database.reading() as session:
+            return {(kind, state): count for kind, state, count in session.execute(query)}
+
+    @contextmanager
+    def editing(self, job_id: str) -> Iterator[JobEdit]:
+        """Changes one job and its history in one transaction, alone with the row."""
+        with self._database.transaction() as session:
+            row = session.get(JobRow, job_id, with_for_update=True)
+            if row is None:
+                raise NotFoundError(f"no job {job_id}")
+            yield JobEdit(session, row)
+
+    def delete(self, job_id: str) -> None:
+        """Removes a job that is over, and its history."""
+        with self._database.transaction() as session:
+            row = session.get(JobRow, job_id, with_for_update=True)
+            if row is None:
+                raise NotFoundError(f"no job {job_id}")
+            if not JobState(row.state).is_terminal:
+                raise ConflictError(f"{job_id} is {row.state}: stop it before deleting it")
+            session.delete(row)
+
+    def events_after(self, job_id: str, sequence: int, limit: int = 500) -> list[Event]:
+        query = (
+            select(EventRow)
+            .where(EventRow.job_id == job_id, EventRow.sequence > sequence)
+            .order_by(EventRow.sequence)
+            .limit(limit)
+        )
+        with self._database.reading() as session:
+            return [
+                Event(sequence=row.sequence, kind=EventKind(row.kind), at=row.at, data=row.data)
+                for row in session.scalars(query)
+            ]
+
+
+def new_job_id() -> str:
+    return str(uuid.uuid4())

@@ -1,0 +1,209 @@
+"""Published models: a folder each, with a folder for every version and a file of aliases.
+
+    <root>/<name>/<version>/{weights.safetensors, model.json}      versions count from 1 and never change
+    <root>/<name>/aliases.json                                     {alias: {version, assigned_at}}
+    <root>/.candidate-<id>/                                        a version in the making; nobody lists it
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from model.published import PublishedModel
+from service.domain.job_folder import write_json
+from service.domain.names import NAME_PATTERN
+from service.errors import FieldProblem, InvalidSpecError, NotFoundError
+
+PRODUCTION = "production"
+CANDIDATE_PATTERN = r"\.candidate-[0-9a-f]{32}"
+VERSION_PATTERN = r"[1-9][0-9]{0,8}"
+
+
+class Alias(BaseModel):
+    """A name for a version that can be moved to another."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int
+    assigned_at: str
+
+
+_ALIASES = TypeAdapter(dict[str, Alias])
+
+
+class ModelStore:
+    """The models below one folder. Safe for many threads and processes: changes are renames under a lock.
+
+    Whatever is asked for and is not there raises `NotFoundError`, and so does a name that no model can have.
+    """
+
+    def __init__(self, root: Path, default_name: str | None = None) -> None:
+        self._root = root
+        self._default_name = default_name
+
+    def names(self) -> list[str]:
+        """Models that have a version."""
+        if not self._root.is_dir():
+            return []
+        found = (entry.name for entry in self._root.iterdir() if _is_name(entry.name))
+        return sorted(name for name in found if self._numbers(name))
+
+    def versions(self, name: str) -> list[int]:
+        """Version numbers, oldest first."""
+        numbers = self._numbers(name) if _is_name(name) else []
+        if not numbers:
+            raise NotFoundError(f"no model {name!r}: see GET /api/v1/models")
+        return numbers
+
+    def read(self, name: str, version: int) -> PublishedModel:
+        return PublishedModel.load(self.folder(name, version))
+
+    def folder(self, name: str, version: int) -> Path:
+        """Where a version's files are."""
+        numbers = self.versions(name)
+        if version not in numbers:
+            known = ", ".join(map(str, numbers))
+            raise NotFoundError(f"model {name!r} has no version {version}: it has {known}")
+        return self._root / name / str(version)
+
+    def aliases(self, name: str) -> dict[str, Alias]:
+        self.versions(name)
+        return self._read_aliases(name)
+
+    def resolve(self, name: str, wanted: int | str | None = None) -> int:
+        """The version meant by a number or an alias; by nothing, `production` or else the newest."""
+        numbers = self.versions(name)
+        aliases = self._read_aliases(name)
+        if wanted is None:
+            return aliases[PRODUCTION].version if PRODUCTION in aliases else numbers[-1]
+        if isinstance(wanted, str) and not _is_number(wanted):
+            if wanted not in aliases:
+                raise NotFoundError(f"model {name!r} has no alias {wanted!r}")
+            return aliases[wanted].version
+        self.folder(name, int(wanted))
+        return int(wanted)
+
+    def default_model(self) -> str:
+        """The configured model, or else the one that was last given the alias `production`."""
+        if self._default_name is not None:
+            return self._default_name
+        assigned = [
+            (aliases[PRODUCTION].assigned_at, name)
+            for name in self.names()
+            if PRODUCTION in (aliases := self._read_aliases(name))
+        ]
+        if not assigned:
+            raise NotFoundError(
+                f"no model has the alias {PRODUCTION!r} yet: publish a run, or name the model in the path"
+            )
+        return max(assigned)[1]
+
+    def set_alias(self, name: str, alias: str, version: int) -> None:
+        """Points an alias at a version, from one moment to the next."""
+        check_alias(alias)
+        self.folder(name, version)
+        with _alone_in(self._root / name):
+            moment = datetime.now(UTC).isoformat(timespec="microseconds")
+            aliases = self._read_aliases(name) | {alias: Alias(version=version, assigned_at=moment)}
+            self._write_aliases(name, aliases)
+
+    def remove_alias(self, name: str, alias: str) -> None:
+        self.versions(name)
+        with _alone_in(self._root / name):
+            aliases = self._read_aliases(name)
+            if alias not in aliases:
+                raise NotFoundError(f"model {name!r} has no alias {alias!r}")
+            del aliases[alias]
+            self._write_aliases(name, aliases)
+
+    @contextmanager
+    def candidate(self) -> Iterator[Path]:
+        """An empty folder to make a version in, gone with all it holds unless `adopt` has taken it."""
+        folder = self._root / f".candidate-{uuid.uuid4().hex}"
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def candidate_folder(self, candidate: str) -> Path:
+        """The folder of a candidate that is being made, by its own name."""
+        folder = self._root / candidate
+        if not re.fullmatch(CANDIDATE_PATTERN, candidate) or not folder.is_dir():
+            raise NotFoundError(f"no candidate {candidate!r}")
+        return folder
+
+    def adopt(self, candidate: Path, description: PublishedModel) -> PublishedModel:
+        """Makes a candidate the next version of the model it describes; returns it with its number."""
+        if not _is_name(description.name):
+            raise InvalidSpecError([FieldProblem("name", f"{description.name!r} cannot name a model")])
+        folder = self._root / description.name
+        folder.mkdir(exist_ok=True)
+        with _alone_in(folder):
+            version = max(self._numbers(description.name), default=0) + 1
+            published = description.model_copy(update={"version": version})
+            published.save(candidate)
+            for path in (*candidate.iterdir(), candidate):
+                _flush(path)
+            candidate.rename(folder / str(version))
+            _flush(folder)
+        return published
+
+    def _numbers(self, name: str) -> list[int]:
+        folder = self._root / name
+        if not folder.is_dir():
+            return []
+        return sorted(int(entry.name) for entry in folder.iterdir() if _is_number(entry.name))
+
+    def _read_aliases(self, name: str) -> dict[str, Alias]:
+        try:
+            text = (self._root / name / "aliases.json").read_bytes()
+        except FileNotFoundError:
+            return {}
+        return _ALIASES.validate_json(text)
+
+    def _write_aliases(self, name: str, aliases: dict[str, Alias]) -> None:
+        write_json(self._root / name / "aliases.json", _ALIASES.dump_python(aliases))
+
+
+def check_alias(alias: str) -> None:
+    """Raises `InvalidSpecError` for an alias that could be taken for a version number, or for a path."""
+    if _is_number(alias) or not _is_name(alias):
+        raise InvalidSpecError([FieldProblem("alias", f"{alias!r} is not a name, or is a version's number")])
+
+
+def _is_name(name: str) -> bool:
+    return re.fullmatch(NAME_PATTERN, name) is not None
+
+
+def _is_number(name: str) -> bool:
+    return re.fullmatch(VERSION_PATTERN, name) is not None
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Holds the folder's lock: of all threads and processes, one at a time changes a model."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,49 @@
+"""Bearer tokens: random, shown once, kept as hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from typing import Literal
+
+from sqlalchemy import func, select
+
+from service.domain.job_folder import now
+from service.store.database import Database
+from service.store.tables import TokenRow
+
+Scope = Literal["read", "write", "predict"]
+SCOPES: tuple[Scope, ...] = ("read", "write", "predict")
+
+
+class TokenStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, name: str, scopes: Iterable[Scope]) -> str:
+        """Makes a token, stores its hash and returns the token: it cannot be read again."""
+        token = f"tdm_{secrets.token_urlsafe(32)}"
+        self.accept(name, token, scopes)
+        return token
+
+    def accept(self, name: str, token: str, scopes: Iterable[Scope]) -> None:
+        """Makes a token chosen elsewhere valid; doing so again changes only its name and scopes."""
+        row = TokenRow(hash=_hash(token), name=name, scopes=sorted(scopes), created_at=now())
+        with self._database.transaction() as session:
+            session.merge(row)
+
+    def scopes_of(self, token: str) -> frozenset[str] | None:
+        """What a token may do; None when it is not known."""
+        with self._database.reading() as session:
+            row = session.get(TokenRow, _hash(token))
+            return None if row is None else frozenset(row.scopes)
+
+    def any_exist(self) -> bool:
+        with self._database.reading() as session:
+            return bool(session.scalar(select(func.count()).select_from(TokenRow)))
+
+
+def _hash(token: str) -> str:
+    # The token is 256 random bits, so a plain hash cannot be searched; a slow one would only cost requests.
+    return hashlib.sha256(token.encode()).hexdigest()

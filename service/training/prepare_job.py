@@ -1,0 +1,38 @@
+"""The preparation of a dataset as a Ray job: the same stage as `tandem prepare`, reporting to its folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pipeline.shards.prepare import PrepareProgress, prepare
+from service.domain.events import PrepareLine
+from service.domain.job_folder import JobFolder, now
+from service.domain.spec import Preparation
+from service.training.job import job
+from service.training.progress import LineFile
+
+
+def main() -> None:
+    """`tandem-prepare-job FOLDER`"""
+    folder = JobFolder(Path(sys.argv[1]))
+    with job(folder):
+        order = Preparation.model_validate_json(folder.specification.read_text())
+        spec, out = order.spec, Path(order.out)
+        lines = LineFile(folder.progress)
+        for progress in prepare(spec.source, out, spec.prepare_config, name=spec.name, val=spec.val):
+            lines.append(_line(progress))
+        lines.close()
+
+
+def _line(progress: PrepareProgress) -> PrepareLine:
+    return PrepareLine(
+        at=now(),
+        photos_done=progress.photos_done,
+        photos_total=progress.photos_total,
+        quarantined=progress.quarantined,
+        shards_done=progress.shards_done,
+        shards_total=progress.shards_total,
+        photos_per_second=progress.photos_per_second,
+        eta_seconds=progress.eta_seconds,
+    )

@@ -39,3 +39,19 @@ class CorruptSampleError(PipelineError):
     """A stored sample that cannot be decoded."""
 
     code = "data_corrupt"
+
+
+class UnusablePhotoError(PipelineError):
+    """A photo that cannot become pixels: a stable reason of one word, and the detail in one line."""
+
+    code = "unusable_photo"
+
+    def __str__(self) -> str:
+        reason, detail = self.args
+        return f"{reason}: {detail}"
+
+
+class PreparationFailedError(PipelineError):
+    """Shards that could not be written, for a reason that lies with this machine and not with the photos."""
+
+    code = "preparation_failed"

@@ -31,7 +31,9 @@ class AlexNet(nn.Module):
         self.config = config
         self.layers = layers_of(config)
         self.towers = nn.ModuleList(
-            Tower([layer for layer in self.layers if tower < layer.towers], config, placement.device_of(tower))
+            Tower(
+                [layer for layer in self.layers if tower < layer.towers], config, placement.device_of(tower)
+            )
             for tower in range(config.towers)
         )
         self.exchanged_floats_per_image: dict[str, tuple[int, ...]] = {}
@@ -52,6 +54,11 @@ class AlexNet(nn.Module):
         return logits_NK
 
     @property
+    def input_device(self) -> torch.device:
+        """Where images are best put before a forward pass: tower 0's device."""
+        return self._towers[0].device
+
+    @property
     def _towers(self) -> list[Tower]:
         return [tower for tower in self.towers if isinstance(tower, Tower)]
 
@@ -62,6 +69,8 @@ class AlexNet(nn.Module):
         for reader, tower in enumerate(self._towers[: layer.towers]):
             if tower.device not in joined_on:
                 joined_on[tower.device] = torch.cat([values.to(tower.device) for values in outputs], dim=1)
-            received.append(sum(values[0].numel() for writer, values in enumerate(outputs) if writer != reader))
+            received.append(
+                sum(values[0].numel() for writer, values in enumerate(outputs) if writer != reader)
+            )
         self.exchanged_floats_per_image[layer.name] = (*received, *[0] * (len(outputs) - len(received)))
         return [joined_on[tower.device] for tower in self._towers[: layer.towers]]

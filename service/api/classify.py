@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 import httpx
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from service.api.body import read_body
 from service.api.dependencies import CurrentSettings, Serving
 from service.api.security import require
-from service.cluster.serving import ServingClient
 from service.domain.classification import Classification, ClassifyOptions
 from service.domain.names import NAME_PATTERN
-from service.settings import Settings
 
-PassedOn = ("content-type", "retry-after")
+PASSED_ON = ("content-type", "retry-after")
 
 _BINARY = {"type": "string", "format": "binary"}
 # FastAPI would read the body to describe it; it is passed on unread instead, so it is described by hand.
@@ -58,9 +56,48 @@ router = APIRouter(
     responses={200: {"model": Classification}},
 )
 
+
+async def _read(request: Request, settings: CurrentSettings) -> bytes:
+    return await read_body(request, settings.max_upload_bytes)
+
+
 Options = Annotated[ClassifyOptions, Query()]
+Body = Annotated[bytes, Depends(_read)]
+ContentType = Annotated[str | None, Header(include_in_schema=False)]
 PathName = Annotated[str, Path(pattern=NAME_PATTERN)]
 
 
-class _Forward:
-    """One request on its way to the serving process, its body read no further than the limit."""
+@router.post("/classify", openapi_extra=REQUEST_BODY)
+async def classify(
+    options: Options, body: Body, serving: Serving, content_type: ContentType = None
+) -> Response:
+    """Says what photos show, by the default model."""
+    return _passed_on(await serving.forward("/api/v1/classify", options, body, content_type))
+
+
+@router.post("/models/{name}/classify", openapi_extra=REQUEST_BODY)
+async def classify_by_model(
+    name: PathName, options: Options, body: Body, serving: Serving, content_type: ContentType = None
+) -> Response:
+    """Says what photos show, by a model's `production` version, or its newest where none is."""
+    path = f"/api/v1/models/{name}/classify"
+    return _passed_on(await serving.forward(path, options, body, content_type))
+
+
+@router.post("/models/{name}/versions/{version}/classify", openapi_extra=REQUEST_BODY)
+async def classify_by_version(
+    name: PathName,
+    version: PathName,
+    options: Options,
+    body: Body,
+    serving: Serving,
+    content_type: ContentType = None,
+) -> Response:
+    """Says what photos show, by one version of a model: its number or an alias."""
+    path = f"/api/v1/models/{name}/versions/{version}/classify"
+    return _passed_on(await serving.forward(path, options, body, content_type))
+
+
+def _passed_on(answer: httpx.Response) -> Response:
+    headers = {name: answer.headers[name] for name in PASSED_ON if name in answer.headers}
+    return Response(answer.content, answer.status_code, headers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response, status
 from pydantic import BaseModel, ConfigDict
@@ -45,11 +45,15 @@ class VersionView(BaseModel):
     run_id: str
     step: int
     dataset: str
-    metrics: dict[str, Any]
+    metrics: dict[str, float]
 
     @classmethod
     def of(cls, model: PublishedModel) -> VersionView:
-        raise NotImplementedError
+        return cls(
+            **model.model_dump(include={"name", "version", "created_at", "run_id", "step", "metrics"}),
+            network=model.architecture.network,
+            dataset=model.dataset.name,
+        )
 
 
 class ModelView(BaseModel):

@@ -9,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cli.output import percent
-from service.client.answers import Prediction
+from service.domain.classification import Likelihood
 
 BAR_CELLS = 30
 
 
-def top_bars(predictions: Sequence[Prediction], truth: str | None = None) -> Table:
+def top_bars(predictions: Sequence[Likelihood], truth: str | None = None) -> Table:
     """One row per class: its name, a bar as long as its probability, the probability.
 
     The class whose label is `truth` is marked.

@@ -1,13 +1,13 @@
 """Every command by name, imported when it is called.
 
 A command's module imports what it works with at its head, as every file here does, and for some that is torch
-or a web server. So modules are loaded by name, here and nowhere else: `tandem --help` loads none of them.
+or a web server. So modules are loaded by name, here and nowhere else: `tandem --help` waits for none of them.
 """
 
 from __future__ import annotations
 
 import importlib
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any, Final, NamedTuple
 
 import typer
@@ -59,10 +59,15 @@ class CommandTable(TyperGroup):
         return name, load(name) if name and listed else listed, rest
 
 
+def module(name: str) -> ModuleType:
+    """A module of this package, imported now."""
+    return importlib.import_module(f"service.cli.{name}")
+
+
 def load(name: str) -> TyperCommand | TyperGroup:
     """Imports a command's module and builds the command."""
     entry = COMMANDS[name]
-    found = getattr(importlib.import_module(f"service.cli.{entry.module}"), entry.attribute)
+    found = getattr(module(entry.module), entry.attribute)
     if isinstance(found, typer.Typer):
         app = found
     else:

@@ -1,73 +1,60 @@
-"""Where the demo's photos come from: a folder of the user's, Imagenette, or scikit-learn's scanned digits."""
+"""The demo's photos: a folder of the user's, Imagenette, or scikit-learn's scanned digits."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-import tarfile
-import threading
-import time
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-import httpx
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from pipeline.errors import BadSourceError
+from pipeline.config import SourceConfig
+from pipeline.photos.sources.detect import open_source
+from pipeline.shards.splits import choose_splits
 from service.cli.errors import DownloadError
+from service.cli.imagenette import IMAGENETTE, Archive, photos_of
 
-# The archive that torchvision.datasets.Imagenette(size="160px") names, and the MD5 it names for it.
-IMAGENETTE_URL = "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz"
-IMAGENETTE_MD5 = "e793b78cc4c9e9a4ccc0c1155377a412"
-IMAGENETTE_CLASSES: Final = MappingProxyType(
-    {
-        "n01440764": "tench",
-        "n02102040": "English springer",
-        "n02979186": "cassette player",
-        "n03000684": "chain saw",
-        "n03028079": "church",
-        "n03394916": "French horn",
-        "n03417042": "garbage truck",
-        "n03425413": "gas pump",
-        "n03445777": "golf ball",
-        "n03888257": "parachute",
-    }
-)
-ANSWER_SECONDS = 5.0
-DOWNLOAD_SECONDS = 120.0
 DIGIT_SIDE = 64
+HELD_OUT_DIGITS = 5
 VAL_FRACTION = 0.2
+SEED = 0
 
 
 class DemoPhotos(NamedTuple):
-    """Photos in folders, one per class."""
+    """Photos in a folder, one folder per class; `val_fraction` where they hold no `val/` of their own."""
 
     folder: Path
-    """holds `train/` and `val/`, unless `val_fraction` says how much to hold out"""
     val_fraction: float | None
     description: str
 
 
-Say = Callable[[str], None]
+class HeldOut(NamedTuple):
+    """A photo that training never sees, and the label of its class."""
+
+    path: Path
+    label: str
 
 
-def find_photos(data: Path | None, cache: Path, say: Say) -> DemoPhotos:
+def find_photos(
+    data: Path | None, cache: Path, say: Callable[[str], None], archive: Archive = IMAGENETTE
+) -> DemoPhotos:
     """The user's folder where given; else Imagenette when it can be had; else digits.
 
-    `say` gets a plain sentence about each choice that was not the first. Raises `BadSourceError` when the
-    user's folder is not there.
+    `say` is told what is downloaded, and why when it is not. Raises `BadSourceError` when the user's folder
+    is not one of photos.
     """
     if data is not None:
         return own_photos(data)
     try:
-        return imagenette(cache, IMAGENETTE_URL, IMAGENETTE_MD5, say)
+        folder = photos_of(archive, cache, say)
     except DownloadError as error:
-        say(f"Imagenette cannot be had ({error}): using the scanned digits that scikit-learn ships instead")
+        say(f"no Imagenette: {error}")
+        say("using the handwritten digits that scikit-learn ships instead")
         return digits(cache)
+    return DemoPhotos(folder, None, "Imagenette: ten classes of ImageNet at 160 pixels")
 
 
 def cache_folder() -> Path:
@@ -76,37 +63,61 @@ def cache_folder() -> Path:
 
 
 def own_photos(folder: Path) -> DemoPhotos:
+    """Raises `BadSourceError` when there is no folder, or none of photos."""
+    listings = open_source(_source(folder)).listings()
+    count = sum(map(len, listings.values()))
+    val_fraction = None if "val" in listings else VAL_FRACTION
+    return DemoPhotos(folder.absolute(), val_fraction, f"the {count} files in {folder}")
+
+
+def digits(cache: Path) -> DemoPhotos:
+    """Scans of 8×8 pixels, enlarged and written out as image files; every fifth is held out."""
+    folder = cache / "digits"
     if not folder.is_dir():
-        raise BadSourceError(f"{folder} is not a folder: give one that has a folder of photos per class")
-    split = (folder / "train").is_dir() and (folder / "val").is_dir()
-    return DemoPhotos(folder.absolute(), None if split else VAL_FRACTION, f"the photos in {folder}")
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as aside:
+            _write_digits(Path(aside) / "digits")
+            (Path(aside) / "digits").rename(folder)
+    return DemoPhotos(folder, None, "handwritten digits: 1,797 scans that scikit-learn ships, as PNG files")
 
 
-def imagenette(cache: Path, url: str, md5: str, say: Say) -> DemoPhotos:
-    """Imagenette at 160 pixels, from the cache or its host. Raises `DownloadError` when neither has it."""
-    archive = cache / Path(url).name
-    folder = cache / archive.stem
-    if not folder.is_dir():
-        if not archive.is_file():
-            if not answers(url):
-                raise DownloadError(f"{httpx.URL(url).host} does not answer within {ANSWER_SECONDS:.0f} s")
-            say(f"downloading {url}")
-            download(url, archive)
-        _verify(archive, md5)
-        _unpack(archive, folder)
-    return DemoPhotos(folder, None, "Imagenette: photos of ten ImageNet classes at 160 pixels")
+def held_out(photos: DemoPhotos, count: int) -> list[HeldOut]:
+    """Up to `count` of the photos that training never sees, each of another class."""
+    config = _source(photos.folder)
+    source = open_source(config)
+    val = choose_splits(source, None, photos.val_fraction, seed=SEED)[-1]
+    by_class: dict[str, list[Path]] = {}
+    for photo in val.photos:
+        by_class.setdefault(photo.class_id, []).append(photos.folder / photo.path)
+    names = source.class_names()
+    chosen = []
+    for class_id in list(by_class)[:: max(1, len(by_class) // count)]:
+        path = next(filter(_opens, by_class[class_id]), None)
+        if path is not None:
+            chosen.append(HeldOut(path, names.get(class_id, class_id)))
+    return chosen[:count]
 
 
-def answers(url: str) -> bool:
-    """Whether a host answers in time. Asked in a thread: looking up its name heeds no time-out."""
-    heard = threading.Event()
+def _source(folder: Path) -> SourceConfig:
+    return SourceConfig(type="folder", path=str(folder.absolute()))
 
-    def ask() -> None:
-        try:
-            if httpx.head(url, timeout=ANSWER_SECONDS).is_success:
-                heard.set()
-        except httpx.HTTPError:
-            return
 
-    threading.Thread(target=ask, daemon=True).start()
-    return heard.wait(ANSWER_SECONDS)
+def _opens(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except (OSError, ValueError, SyntaxError):
+        return False
+    return True
+
+
+def _write_digits(folder: Path) -> None:
+    scans = load_digits()
+    # Scans count ink from 0 to 16.
+    pixels = (255 - scans.images / 16 * 255).astype("uint8")
+    for number, (image, digit) in enumerate(zip(pixels, scans.target, strict=True)):
+        split = "val" if number % HELD_OUT_DIGITS == 0 else "train"
+        path = folder / split / str(digit) / f"{number:04d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        enlarged = Image.fromarray(image).resize((DIGIT_SIDE, DIGIT_SIDE), Image.Resampling.BICUBIC)
+        enlarged.save(path)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.exits import ExitCode
+from service.cli.exit_code import ExitCode
 from service.cli.findings import Finding, Severity, findings
 from service.cli.output import print_json, results
 from service.settings import Settings

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import httpx
 
-from service.api.server import listen
 from service.errors import StackError
+from service.listener import listen
 from service.settings import Settings
 
 IMPORT_SECONDS = 120
@@ -61,20 +61,24 @@ def findings(settings: Settings) -> Iterator[Finding]:
 
 
 def python() -> Finding:
-    found = f"{platform.python_version()} on {os.cpu_count()} cores"
-    if sys.version_info < (3, 11):
-        return Finding("Python", Severity.BLOCKING, found, "install Python 3.11 or newer, then run 'make setup'")
-    return Finding("Python", Severity.GOOD, found)
+    # No older Python gets as far as this line: the package refuses to be installed for one.
+    return Finding("Python", Severity.GOOD, f"{platform.python_version()} on {os.cpu_count()} cores")
 
 
 def importable(subject: str, program: str) -> Finding:
-    """Whether a library and the native ones below it load. In a process of its own: a bad build may crash it."""
+    """Whether a library and the native ones below it load. Tried in another process, for it may crash."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, timeout=IMPORT_SECONDS, check=False
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=IMPORT_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        return Finding(subject, Severity.BLOCKING, f"not loaded after {IMPORT_SECONDS} s", "run 'make setup' again")
+        return Finding(
+            subject, Severity.BLOCKING, f"not loaded after {IMPORT_SECONDS} s", "run 'make setup' again"
+        )
     if done.returncode == 0:
         return Finding(subject, Severity.GOOD, done.stdout.strip())
     reason = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
@@ -88,7 +92,9 @@ def disk(home: Path) -> Finding:
     found = f"{free:.1f} GiB free for {home}"
     remedy = "free some space, or set TANDEM_HOME to a larger disk"
     if not os.access(existing, os.W_OK):
-        return Finding("disk", Severity.BLOCKING, f"{existing} cannot be written to", "set TANDEM_HOME elsewhere")
+        return Finding(
+            "disk", Severity.BLOCKING, f"{existing} cannot be written to", "set TANDEM_HOME elsewhere"
+        )
     if free < DISK_NEEDED_GIB:
         return Finding("disk", Severity.BLOCKING, found, remedy)
     if free < DISK_WANTED_GIB:
@@ -114,13 +120,18 @@ def server(settings: Settings) -> Iterator[Finding]:
         answer = httpx.get(f"{url}/readyz", timeout=ANSWER_SECONDS)
         checks = answer.json()["checks"]
     except (httpx.HTTPError, ValueError, LookupError, TypeError):
-        yield port(settings)
-        yield Finding("server", Severity.ADVICE, f"none at {url}", "start one with 'tandem up', or set TANDEM_URL")
+        if settings.url is None:
+            yield port(settings)
+        yield Finding(
+            "server", Severity.ADVICE, f"none at {url}", "start one with 'tandem up', or set TANDEM_URL"
+        )
         return
     yield Finding("server", Severity.GOOD, f"answers at {url}")
     for part, verdict in checks.items():
         severity = Severity.GOOD if verdict == "ok" else Severity.BLOCKING
-        remedy = "" if verdict == "ok" else f"look into {settings.logs}, or start the stack again: 'tandem up'"
+        remedy = (
+            "" if verdict == "ok" else f"look into {settings.logs}, or start the stack again: 'tandem up'"
+        )
         yield Finding(part, severity, verdict, remedy)
 
 
@@ -128,5 +139,5 @@ def port(settings: Settings) -> Finding:
     try:
         listen(settings.host, settings.port).close()
     except StackError as error:
-        return Finding("port", Severity.BLOCKING, str(error), "choose a free one with TANDEM_PORT or --port")
+        return Finding("port", Severity.BLOCKING, str(error), "or set TANDEM_PORT to another port")
     return Finding("port", Severity.GOOD, f"{settings.host}:{settings.port} is free")

@@ -33,9 +33,7 @@ def follow(client: Client, run_id: str) -> Run:
         raise
     run = client.runs.get(run_id)
     if run.state is not JobState.SUCCEEDED:
-        raise JobFailedError(
-            f"run {run_id} is {run.state}{f': {run.reason}' if run.reason else ''}; see 'tandem logs {run_id}'"
-        )
+        raise JobFailedError(f"run {run_id} {_state(run.state, run.reason)}; see 'tandem logs {run_id}'")
     return run
 
 
@@ -47,11 +45,10 @@ def show(events: Iterable[RunEvent]) -> None:
         TextColumn("{task.fields[text]}"),
         console=remarks,
         transient=True,
+        disable=not remarks.is_terminal,
     )
     task = bar.add_task("", total=None, text="")
     said_at = time.monotonic()
-    # Without a terminal a bar would be drawn once more at its end.
-    bar.disable = not remarks.is_terminal
     with bar:
         for event in events:
             if event.kind is EventKind.PROGRESS:
@@ -68,7 +65,7 @@ def _line(event: RunEvent) -> str | None:
     data = event.data
     match event.kind:
         case EventKind.STATE:
-            return f"{data['state']}{f': {data["reason"]}' if data.get('reason') else ''}"
+            return _state(data["state"], data["reason"])
         case EventKind.EPOCH:
             top1, top5 = percent(1 - data["val_top1_error"]), percent(1 - data["val_top5_error"])
             return f"epoch {data['epoch']}: top-1 {top1}, top-5 {top5}, {duration(data['seconds'])}"
@@ -76,6 +73,10 @@ def _line(event: RunEvent) -> str | None:
             return f"checkpoint {data['name']}"
         case _:
             return None
+
+
+def _state(state: str, reason: str | None) -> str:
+    return f"{state}: {reason}" if reason else state
 
 
 def _progress(data: dict[str, Any]) -> str:

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from service.cli.commands import CommandTable
-from service.cli.exits import ExitCode, explain
+from service.cli.commands import CommandTable, module
+from service.cli.exit_code import ExitCode
 
 DEBUG = "--debug"
 
@@ -48,9 +48,10 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if DEBUG in arguments:
             raise
-        failure = explain(error)
+        failure = module("failures").explain(error)
         typer.echo(f"tandem: {failure.line}", err=True)
-        return failure.code
+        code: int = failure.code
+        return code
     # Typer answers with the code of an early exit, and with the command's own answer otherwise.
     code = answer if isinstance(answer, int) else ExitCode.DONE
     if code == ExitCode.INTERRUPTED:

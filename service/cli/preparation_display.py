@@ -38,21 +38,20 @@ class PreparationDisplay:
             TextColumn("{task.fields[text]}"),
             console=remarks,
             transient=True,
+            disable=not remarks.is_terminal,
         )
         self._task = self._bar.add_task("", total=None, text="")
         self._said_at = time.monotonic()
 
     def show(self, step: PreparationStep) -> None:
         text = describe(step)
-        if remarks.is_terminal:
-            self._bar.update(self._task, completed=step.photos_done or 0, total=step.photos_total, text=text)
-        elif time.monotonic() - self._said_at >= PLAIN_EVERY_SECONDS:
+        self._bar.update(self._task, completed=step.photos_done or 0, total=step.photos_total, text=text)
+        if not remarks.is_terminal and time.monotonic() - self._said_at >= PLAIN_EVERY_SECONDS:
             self._said_at = time.monotonic()
             remarks.print(f"preparing: {text}")
 
     def __enter__(self) -> Self:
-        if remarks.is_terminal:
-            self._bar.start()
+        self._bar.start()
         return self
 
     def __exit__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -71,7 +72,7 @@ def prepare_dataset(
         val=None if val is None else SourceConfig(type=type, path=str(val)),
     )
     began = time.monotonic()
-    with PreparationDisplay() as display:
+    with closing(progress), PreparationDisplay() as display:
         for step in progress:
             display.show(step)
     _report(out, time.monotonic() - began, as_json=as_json)

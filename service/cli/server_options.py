@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,5 +16,5 @@ Home = Annotated[Path | None, typer.Option(help="Where all is kept; by default T
 
 def settings_with(host: str | None, port: int | None, home: Path | None) -> Settings:
     """The environment's settings, less what was given on the command line."""
-    given = {"host": host, "port": port, "home": home}
+    given: dict[str, Any] = {"host": host, "port": port, "home": home}
     return Settings(**{name: value for name, value in given.items() if value is not None})

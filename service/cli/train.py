@@ -32,19 +32,7 @@ def train(
 
     Prints the run's id. With --follow, exits 0 only when the run succeeds; Ctrl-C leaves it training.
     """
-    wanted = read_spec(spec) if spec else {}
-    given = {
-        ("dataset",): dataset,
-        ("model", "preset"): model,
-        ("recipe", "preset"): recipe,
-        ("recipe", "epochs"): epochs,
-        ("resources", "num_workers"): workers,
-    }
-    for place, value in given.items():
-        if value is not None:
-            _put(wanted, place, value)
-    if "dataset" not in wanted:
-        raise BadArgumentsError("no dataset to train on: give --dataset, or a --spec that names one")
+    wanted = specification(spec, dataset=dataset, model=model, recipe=recipe, epochs=epochs, workers=workers)
     with connect() as client:
         run = client.runs.create(wanted)
         if not as_json:
@@ -57,14 +45,41 @@ def train(
         remarks.print(f"{run.state}; see it with: tandem status {run.id}")
 
 
-def read_spec(path: Path) -> dict[str, Any]:
-    """A run specification from a YAML file. Raises `BadSpecFileError` when it is not a mapping."""
+def specification(
+    file: Path | None,
+    *,
+    dataset: str | None = None,
+    model: str | None = None,
+    recipe: str | None = None,
+    epochs: int | None = None,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """What the server is asked for: the file's content, with the options in their places.
+
+    Raises `BadSpecFileError` for a file that is no specification and `BadArgumentsError` without a dataset.
+    """
+    wanted = _read(file) if file else {}
+    for place, value in (
+        (("dataset",), dataset),
+        (("model", "preset"), model),
+        (("recipe", "preset"), recipe),
+        (("recipe", "epochs"), epochs),
+        (("resources", "num_workers"), workers),
+    ):
+        if value is not None:
+            _put(wanted, place, value)
+    if "dataset" not in wanted:
+        raise BadArgumentsError("no dataset to train on: give --dataset, or a --spec that names one")
+    return wanted
+
+
+def _read(file: Path) -> dict[str, Any]:
     try:
-        spec = yaml.safe_load(path.read_text())
+        spec = yaml.safe_load(file.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadSpecFileError(f"{path} is not YAML: {error}") from error
+        raise BadSpecFileError(f"{file} is not YAML: {error}") from error
     if not isinstance(spec, dict):
-        raise BadSpecFileError(f"{path} is no mapping: write 'dataset: NAME' and what else the run needs")
+        raise BadSpecFileError(f"{file} is no mapping: write 'dataset: NAME' and what else the run needs")
     return spec
 
 
@@ -73,5 +88,5 @@ def _put(spec: dict[str, Any], place: tuple[str, ...], value: object) -> None:
     for section in sections:
         spec = spec.setdefault(section, {})
         if not isinstance(spec, dict):
-            raise BadSpecFileError(f"{section} is no mapping in the specification, so --{field} has no place")
+            raise BadSpecFileError(f"{section} in the specification is no mapping: write its fields below it")
     spec[field] = value

@@ -71,42 +71,21 @@ class Dataset(Answer):
 
 
 class ModelVersion(Answer):
-    """One published version of a model: what it was trained from, and how well."""
+    """One published version of a model: the run and step it comes from, and how well it did."""
 
     name: str
     version: int
     created_at: str
-    run_id: str | None = None
-    metrics: dict[str, Any] = {}
+    network: str
+    run_id: str
+    step: int
+    dataset: str
+    metrics: dict[str, Any]
 
 
 class Model(Answer):
-    """A published model: its versions, and the aliases that point at them."""
+    """A published model: its versions, oldest first, and the version each alias means."""
 
     name: str
     versions: list[ModelVersion]
-    aliases: dict[str, int] = {}
-
-
-class Prediction(Answer):
-    """One class and the probability, in [0, 1], that the photo shows it."""
-
-    index: int
-    id: str
-    label: str
-    probability: float
-
-
-class PhotoPredictions(Answer):
-    """The likeliest classes of one photo, likeliest first."""
-
-    top_k: list[Prediction]
-
-
-class Classification(Answer):
-    """Predictions for the photos of one request, in their order, by one version of one model."""
-
-    model: str
-    version: int
-    predictions: list[PhotoPredictions]
-    timing_milliseconds: dict[str, float] | float
+    aliases: dict[str, int]

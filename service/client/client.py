@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from service.client.answers import Classification, Dataset, Model, ModelVersion
+from service.client.answers import Dataset, Model, ModelVersion
 from service.client.photos import Photo, upload
 from service.client.runs import Runs, body
 from service.client.transport import Transport
+from service.domain.classification import Classification
 from service.domain.spec import DatasetSpec
 
 
@@ -67,6 +68,10 @@ class Datasets:
 
     def get(self, name: str) -> Dataset:
         return Dataset.model_validate(self._transport.call("GET", f"/datasets/{name}"))
+
+    def stop(self, name: str) -> Dataset:
+        """Stops the preparation of a dataset; what it had written goes with it."""
+        return Dataset.model_validate(self._transport.call("POST", f"/datasets/{name}/stop"))
 
     def delete(self, name: str) -> None:
         """Removes a dataset from the server's disk; a 409 while something uses it."""

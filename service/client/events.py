@@ -19,12 +19,12 @@ PASSING_STATUSES = frozenset({502, 503, 504})
 
 
 class RunEvent(BaseModel):
-    """One thing that happened to a run. Log lines (`data["line"]`) have no sequence and no time."""
+    """One thing that happened to a run. Ids count from 1; log lines (`data["line"]`) have no id, no time."""
 
     model_config = ConfigDict(frozen=True)
 
     kind: EventKind
-    sequence: int | None
+    id: int | None
     at: str | None
     data: dict[str, Any]
 
@@ -50,7 +50,7 @@ class EventStream:
         self._transport = transport
         self._path = path
         self._is_over = is_over
-        self._last_sequence = last_event_id or 0
+        self._last_id = last_event_id or 0
         self._patience_seconds = patience_seconds
         self._retry_seconds = retry_seconds
         self._connected_before = False
@@ -75,15 +75,15 @@ class EventStream:
 
     def _connection(self) -> Iterator[RunEvent]:
         headers = {"Accept": "text/event-stream"}
-        if self._last_sequence:
-            headers["Last-Event-ID"] = str(self._last_sequence)
+        if self._last_id:
+            headers["Last-Event-ID"] = str(self._last_id)
         with self._transport.stream(self._path, headers) as lines:
             self._connected_before, self._away_since = True, None
             for event in parse_events(lines):
-                if event.sequence is not None:
-                    if event.sequence <= self._last_sequence:
+                if event.id is not None:
+                    if event.id <= self._last_id:
                         continue
-                    self._last_sequence = event.sequence
+                    self._last_id = event.id
                 yield event
 
     def _bear(self, error: httpx.TransportError | ServerUnreachableError | ApiError) -> None:
@@ -113,5 +113,5 @@ def parse_events(lines: Iterator[str]) -> Iterator[RunEvent]:
 
 def _event(fields: dict[str, str]) -> RunEvent:
     data = json.loads(fields["data"])
-    sequence = int(fields["id"]) if "id" in fields else None
-    return RunEvent(kind=EventKind(fields["event"]), sequence=sequence, at=data.pop("at", None), data=data)
+    number = int(fields["id"]) if "id" in fields else None
+    return RunEvent(kind=EventKind(fields["event"]), id=number, at=data.pop("at", None), data=data)

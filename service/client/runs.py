@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from service.client.answers import Run
 from service.client.events import EventStream, RunEvent
 from service.client.transport import Transport
 from service.domain.job import StopMode
-from service.domain.spec import Frozen, RunSpec
+from service.domain.spec import RunSpec
 from service.domain.state import JobState
 
 PAGE_RUNS = 100
+
+# Named here because inside `Runs`, `list` is a method.
+MetricLines = list[dict[str, Any]]
+LogLines = list[str]
 
 
 class Runs:
@@ -47,16 +53,16 @@ class Runs:
         request = {"mode": mode, "grace_seconds": grace_seconds}
         return Run.model_validate(self._transport.call("POST", f"/runs/{run_id}/stop", json=request))
 
-    def metrics(self, run_id: str, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
+    def metrics(self, run_id: str, after: int = 0, limit: int = 1000) -> MetricLines:
         """Lines of progress with a step above `after`, oldest first: step, epoch, loss, learning_rate, …"""
         params = {"after": after, "limit": limit}
         answer = self._transport.call("GET", f"/runs/{run_id}/metrics", params=params)
-        items: list[dict[str, Any]] = answer["items"]
+        items: MetricLines = answer["items"]
         return items
 
-    def logs(self, run_id: str, tail: int = 100) -> list[str]:
+    def logs(self, run_id: str, tail: int = 100) -> LogLines:
         """The last `tail` lines that the run's processes wrote."""
-        lines: list[str] = self._transport.call("GET", f"/runs/{run_id}/logs", params={"tail": tail})["lines"]
+        lines: LogLines = self._transport.call("GET", f"/runs/{run_id}/logs", params={"tail": tail})["lines"]
         return lines
 
     def events(
@@ -84,8 +90,8 @@ class Runs:
         )
 
 
-def body(spec: Frozen | Mapping[str, Any]) -> dict[str, Any]:
+def body(spec: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
     """A specification as the JSON the server reads."""
-    if isinstance(spec, Frozen):
+    if isinstance(spec, BaseModel):
         return spec.model_dump(mode="json")
     return dict(spec)

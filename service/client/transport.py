@@ -10,6 +10,7 @@ import httpx
 
 from service.client.errors import ApiError, ServerUnreachableError
 from service.errors import FieldProblem
+from service.settings import is_loopback
 
 CONNECT_SECONDS = 5.0
 # A ten-view classification of many photos on a busy CPU is the slowest answer there is.
@@ -25,7 +26,13 @@ class Transport:
         self.base_url = base_url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
-        self._http = httpx.Client(base_url=f"{self.base_url}/api/v1", headers=headers, timeout=timeout)
+        self._http = httpx.Client(
+            base_url=f"{self.base_url}/api/v1",
+            headers=headers,
+            timeout=timeout,
+            # A proxy for the wider network has no business between this machine and itself.
+            trust_env=not is_loopback(httpx.URL(self.base_url).host),
+        )
 
     def close(self) -> None:
         self._http.close()

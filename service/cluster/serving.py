@@ -1,4 +1,4 @@
-"""The serving process over HTTP, as the control plane uses it: is it there, is this candidate fit, classify."""
+"""The serving process over HTTP, as the control plane asks it: ready? is this candidate fit? what is shown?"""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class PrepareLine(Line):
     quarantined: int
     shards_done: int
     shards_total: int
-    photos_per_second: float
+    photos_per_second: float | None
     eta_seconds: float | None
 
 

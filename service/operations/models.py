@@ -3,12 +3,119 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 from pathlib import Path
 
+from model.checkpoint_description import WEIGHTS_FILE, CheckpointDescription
+from model.errors import ModelError
+from model.published import Label, PixelStatistics, PublishedModel, TrainedOn
+from pipeline.errors import PipelineError
+from pipeline.shards.manifest import Manifest
+from pipeline.shards.statistics import Statistics
 from service.cluster.serving import ServingClient
 from service.domain.job import Job
-from service.domain.job_folder import JobFolder
-from service.errors import ConflictError, NotFoundError
+from service.domain.job_folder import now
+from service.domain.resolved_run import ResolvedRun
+from service.errors import ConflictError, NotFoundError, UnfitCheckpointError
 from service.store.models import PRODUCTION, ModelStore, check_alias
+
+COPY_BYTES = 2**20
+
+
+class ModelOperations:
+    """The verbs on models. Thread-safe."""
+
+    def __init__(self, models: ModelStore, serving: ServingClient) -> None:
+        self._models = models
+        self._serving = serving
+
+    def publish(
+        self, name: str, job: Job, *, checkpoint: str | None = None, alias: str | None = PRODUCTION
+    ) -> PublishedModel:
+        """Copies a checkpoint, the newest unless one is named, into the next version of a model.
+
+        It is seen once the serving process has tried it, and the alias moves to it then. Whatever goes wrong
+        leaves nothing: `NotFoundError` for a checkpoint that is not there, `ConflictError` when there is none
+        or its dataset has changed or gone, `UnfitCheckpointError` when it is damaged or does not classify,
+        `ServingUnreachableError` when nobody can say.
+        """
+        if alias is not None:
+            check_alias(alias)
+        source = _checkpoint(job, checkpoint)
+        run = ResolvedRun.model_validate_json(job.work.specification.read_bytes())
+        with self._models.candidate() as candidate:
+            sha256 = _copy_weights(source, candidate)
+            description = _describe(name, run, source, sha256)
+            description.save(candidate)
+            self._serving.check(candidate.name)
+            published = self._models.adopt(candidate, description)
+        if alias is not None:
+            self._models.set_alias(name, alias, published.version)
+        return published
+
+
+def _describe(name: str, run: ResolvedRun, checkpoint: Path, weights_sha256: str) -> PublishedModel:
+    """What will be known of the model; its version is 0 until the store gives it one."""
+    manifest, statistics = _dataset(run)
+    try:
+        trained = CheckpointDescription.load(checkpoint)
+    except ModelError as error:
+        raise UnfitCheckpointError(str(error)) from error
+    return PublishedModel(
+        name=name,
+        version=0,
+        created_at=now(),
+        architecture=run.model,
+        image_size=manifest.image_size,
+        labels=tuple(Label(index=entry.index, id=entry.id, name=entry.name) for entry in manifest.classes),
+        statistics=PixelStatistics(
+            channel_mean=statistics.channel_mean.tolist(),
+            pca_eigenvalues=statistics.pca_eigenvalues.tolist(),
+            pca_eigenvectors=statistics.pca_eigenvectors.tolist(),
+        ),
+        dataset=TrainedOn(name=run.dataset.name, checksum=run.dataset.checksum),
+        metrics=trained.metrics,
+        run_id=run.run_id,
+        step=trained.step,
+        weights_sha256=weights_sha256,
+    )
+
+
+def _dataset(run: ResolvedRun) -> tuple[Manifest, Statistics]:
+    """What the run's dataset knows of its classes and pixels, if it is still the one that was trained on."""
+    folder = Path(run.dataset.path)
+    try:
+        manifest = Manifest.load(folder)
+        if manifest.checksum != run.dataset.checksum:
+            raise ConflictError(
+                f"dataset {run.dataset.name!r} is not the one run {run.run_id} was trained on"
+            )
+        return manifest, Statistics.load(folder)
+    except PipelineError as error:
+        raise ConflictError(
+            f"the labels of run {run.run_id} are gone with its dataset {run.dataset.name!r}: {error}"
+        ) from error
+
+
+def _checkpoint(job: Job, name: str | None) -> Path:
+    names = job.work.checkpoint_names()
+    if not names:
+        raise ConflictError(f"run {job.id} is {job.state} and has no checkpoint to publish")
+    if name is not None and name not in names:
+        raise NotFoundError(f"run {job.id} has no checkpoint {name!r}: it has {', '.join(names)}")
+    return job.work.checkpoints / (name or names[-1])
+
+
+def _copy_weights(checkpoint: Path, candidate: Path) -> str:
+    """Copies the weights and returns their SHA-256, in hex."""
+    digest = hashlib.sha256()
+    try:
+        with (checkpoint / WEIGHTS_FILE).open("rb") as source, (candidate / WEIGHTS_FILE).open("wb") as copy:
+            while chunk := source.read(COPY_BYTES):
+                digest.update(chunk)
+                copy.write(chunk)
+    except FileNotFoundError as error:
+        # A run that still trains lets go of its older checkpoints.
+        raise ConflictError(
+            f"checkpoint {checkpoint.name} has just been removed: name a newer one"
+        ) from error
+    return digest.hexdigest()

@@ -57,6 +57,8 @@ def _from_preset(kind: Any, field: str, preset: str, overrides: dict[str, Any]) 
             for detail in error.errors()
         ]
         raise InvalidSpecError(problems) from error
+    except ValueError as error:
+        raise InvalidSpecError([FieldProblem(f"{field}.preset", str(error))]) from error
 
 
 def _check_fit(spec: RunSpec, model: ModelConfig, recipe: RecipeConfig, manifest: Manifest) -> None:
@@ -76,6 +78,14 @@ def _check_fit(spec: RunSpec, model: ModelConfig, recipe: RecipeConfig, manifest
                 f"{spec.model.preset} sees {model.input_size}x{model.input_size} pixels and dataset"
                 f" {spec.dataset!r} stores {manifest.image_size}x{manifest.image_size}:"
                 f" prepare it with image_size={model.image_size}",
+            )
+        )
+    if "val" not in manifest.splits:
+        problems.append(
+            FieldProblem(
+                "dataset",
+                f"{spec.dataset!r} has no photos to validate on: prepare it with val/,"
+                " --val or --val-fraction",
             )
         )
     train = manifest.splits["train"].num_samples

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 class BatchClassifier(Protocol):
     """What the batcher needs of a model."""
 
-    def probabilities(self, photos_NSSC: NDArray[np.uint8], views: int = 1) -> NDArray[np.float32]: ...
+    def probabilities(self, photos_NSS3: NDArray[np.uint8], views: int = 1) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class BatchLimits:
 class _Waiting(NamedTuple):
     classifier: BatchClassifier
     views: Views
-    photo_SSC: NDArray[np.uint8]
+    photo: NDArray[np.uint8]
     answer: asyncio.Future[NDArray[np.float32]]
 
 
@@ -73,7 +73,7 @@ class Batcher:
     ) -> list[NDArray[np.float32]]:
         """Class probabilities [K] of each photo [S, S, 3], in order."""
         loop = asyncio.get_running_loop()
-        answers = [loop.create_future() for _ in photos]
+        answers: list[asyncio.Future[NDArray[np.float32]]] = [loop.create_future() for _ in photos]
         self._waiting.extend(
             _Waiting(classifier, views, photo, answer) for photo, answer in zip(photos, answers, strict=True)
         )
@@ -130,5 +130,5 @@ class Batcher:
 
 
 def _probabilities(batch: list[_Waiting]) -> NDArray[np.float32]:
-    photos_NSSC = np.stack([waiting.photo_SSC for waiting in batch])
-    return batch[0].classifier.probabilities(photos_NSSC, batch[0].views)
+    photos_NSS3 = np.stack([waiting.photo for waiting in batch])
+    return batch[0].classifier.probabilities(photos_NSS3, batch[0].views)

@@ -5,22 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from pathlib import Path
-from typing import NamedTuple
 
 import structlog
 
 from model.classifier import Classifier
-from model.published import PublishedModel
 from service.store.models import ModelStore
 
 log = structlog.get_logger()
 
 KEPT_MODELS = 3
-
-
-class LoadedModel(NamedTuple):
-    description: PublishedModel
-    classifier: Classifier
 
 
 class ModelRegistry:
@@ -29,10 +22,13 @@ class ModelRegistry:
     def __init__(self, store: ModelStore, kept: int = KEPT_MODELS) -> None:
         self._store = store
         self._kept = kept
-        self._models: OrderedDict[tuple[str, int], asyncio.Task[LoadedModel]] = OrderedDict()
+        self._models: OrderedDict[tuple[str, int], asyncio.Task[Classifier]] = OrderedDict()
 
-    async def get(self, name: str, version: int) -> LoadedModel:
-        """A version, loaded once however many ask at once. Raises what `ModelStore.folder` and loading raise."""
+    async def get(self, name: str, version: int) -> Classifier:
+        """A version, loaded once however many ask at once.
+
+        Raises `NotFoundError`, or `BadCheckpointError` when its files have been damaged since.
+        """
         key = (name, version)
         loading = self._models.get(key)
         if loading is None:
@@ -51,8 +47,8 @@ class ModelRegistry:
             raise
 
 
-async def load(folder: Path) -> LoadedModel:
+async def load(folder: Path) -> Classifier:
     """Reads a published model, or a candidate, in a thread of its own."""
     classifier = await asyncio.to_thread(Classifier.load, folder)
     log.info("model_loaded", folder=str(folder))
-    return LoadedModel(PublishedModel.load(folder), classifier)
+    return classifier

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncGenerator
+import math
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from python_multipart import FormParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import File, parse_options_header
 
 from service.errors import FieldProblem, InvalidSpecError, PayloadTooLargeError
 
@@ -27,12 +28,7 @@ class _Instances(BaseModel):
     instances: list[_Instance] = Field(min_length=1)
 
 
-class _MemoryParser(MultiPartParser):
-    # Starlette spools a file above a megabyte to disk; 0 means never.
-    spool_max_size = 0
-
-
-async def photos_in(body: bytes, content_type: str | None) -> list[bytes]:
+def photos_in(body: bytes, content_type: str | None) -> list[bytes]:
     """The files of one request: a multipart form's, a JSON document's, or the body itself.
 
     The content type is asked only where a form's parts end; a JSON document is known by its brace. Raises
@@ -40,28 +36,44 @@ async def photos_in(body: bytes, content_type: str | None) -> list[bytes]:
     more than `MAX_PHOTOS`.
     """
     if content_type and content_type.lower().startswith("multipart/form-data"):
-        photos = await _from_form(body, content_type)
-    elif body.lstrip()[:1] == b"{":
-        photos = _from_document(body)
-    else:
-        photos = [body]
-    if len(photos) > MAX_PHOTOS:
-        raise PayloadTooLargeError(f"{len(photos)} photos in one request: send at most {MAX_PHOTOS} at a time")
-    return photos
+        return _from_form(body, content_type)
+    if body.lstrip()[:1] == b"{":
+        return _from_document(body)
+    return [body]
 
 
-async def _from_form(body: bytes, content_type: str) -> list[bytes]:
-    async def whole() -> AsyncGenerator[bytes]:
-        yield body
+def _from_form(body: bytes, content_type: str) -> list[bytes]:
+    files: list[File] = []
+    ends: list[bool] = []
 
+    def on_file(file: File) -> None:
+        if file.field_name == b"file":
+            _refuse_more_than(MAX_PHOTOS, len(files) + 1)
+            files.append(file)
+
+    _, parameters = parse_options_header(content_type)
     try:
-        form = await _MemoryParser(Headers({"Content-Type": content_type}), whole()).parse()
-    except MultiPartException as error:
-        raise InvalidSpecError([FieldProblem("body", f"not a multipart form: {error.message}")]) from error
-    files = [value for value in form.getlist("file") if isinstance(value, UploadFile)]
+        parser = FormParser(
+            "multipart/form-data",
+            on_field=None,
+            on_file=on_file,
+            on_end=lambda: ends.append(True),
+            boundary=parameters.get(b"boundary"),
+            config={"MAX_MEMORY_FILE_SIZE": math.inf},
+        )
+        parser.write(body)
+    except FormParserError as error:
+        raise InvalidSpecError([FieldProblem("body", f"not a multipart form: {error}")]) from error
+    if not ends:
+        raise InvalidSpecError([FieldProblem("body", "the multipart form breaks off before its end")])
     if not files:
         raise InvalidSpecError([FieldProblem("file", "the form has no file of this name")])
-    return [await file.read() for file in files]
+    return [_content(file) for file in files]
+
+
+def _content(file: File) -> bytes:
+    file.file_object.seek(0)
+    return file.file_object.read()
 
 
 def _from_document(body: bytes) -> list[bytes]:
@@ -74,6 +86,7 @@ def _from_document(body: bytes) -> list[bytes]:
                 for entry in error.errors()
             ]
         ) from error
+    _refuse_more_than(MAX_PHOTOS, len(document.instances))
     return [_decoded(number, instance.b64) for number, instance in enumerate(document.instances)]
 
 
@@ -82,3 +95,8 @@ def _decoded(number: int, text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidSpecError([FieldProblem(f"instances.{number}.b64", f"not base64: {error}")]) from error
+
+
+def _refuse_more_than(limit: int, photos: int) -> None:
+    if photos > limit:
+        raise PayloadTooLargeError(f"more than {limit} photos in one request: send them in several")

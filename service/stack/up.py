@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import structlog
+from pydantic import SecretStr
 
 from service.api.server import listen
 from service.errors import StackError
@@ -81,8 +82,8 @@ def local_stack(settings: Settings) -> Iterator[Stack]:
     listen(settings.host, settings.port).close()
     with ExitStack() as ending:
         ending.enter_context(_alone_in(settings.home))
-        stack = Stack(settings, [])
-        for command in _commands(settings):
+        stack = Stack(_with_addresses(settings), [])
+        for command in _commands(stack.settings):
             child = Child(command)
             ending.callback(child.end)
             stack.children.append(child)
@@ -102,16 +103,30 @@ def run(settings: Settings) -> None:
         log.info("stack_ending")
 
 
+def _with_addresses(settings: Settings) -> Settings:
+    """The settings as every part of the stack sees them: Ray and serving on ports that are free."""
+    return settings.model_copy(
+        update={
+            "ray_url": f"http://127.0.0.1:{free_port()}",
+            "ray_token": SecretStr(secrets.token_urlsafe(32)),
+            "serving_url": f"http://127.0.0.1:{free_port()}",
+        }
+    )
+
+
 def _commands(settings: Settings) -> list[Command]:
-    dashboard, serving, token = free_port(), free_port(), secrets.token_urlsafe(32)
+    assert settings.ray_token is not None
+    dashboard, serving = httpx.URL(settings.ray_url).port, httpx.URL(settings.serving_url).port
+    assert dashboard is not None
+    token = settings.ray_token.get_secret_value()
     tandem = str(Path(sys.executable).with_name("tandem"))
     environment = {
         "TANDEM_HOME": str(settings.home),
         "TANDEM_HOST": settings.host,
         "TANDEM_PORT": str(settings.port),
-        "TANDEM_RAY_URL": f"http://127.0.0.1:{dashboard}",
+        "TANDEM_RAY_URL": settings.ray_url,
         "TANDEM_RAY_TOKEN": token,
-        "TANDEM_SERVING_URL": f"http://127.0.0.1:{serving}",
+        "TANDEM_SERVING_URL": settings.serving_url,
     }
     logs = settings.logs
     serve = [tandem, "serve", "--host", "127.0.0.1", "--port", str(serving)]

@@ -1,8 +1,8 @@
 """Published models: a folder each, with a folder for every version and a file of aliases.
 
-    <root>/<name>/<version>/{weights.safetensors, model.json}      versions count from 1 and never change
-    <root>/<name>/aliases.json                                     {alias: {version, assigned_at}}
-    <root>/.candidate-<id>/                                        a version in the making; nobody lists it
+<root>/<name>/<version>/{weights.safetensors, model.json}      versions count from 1 and never change
+<root>/<name>/aliases.json                                     {alias: {version, assigned_at}}
+<root>/.candidate-<id>/                                        a version in the making; nobody lists it
 """
 
 from __future__ import annotations

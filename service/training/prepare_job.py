@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
-from pipeline.shards.prepare import PrepareProgress, prepare
+from pipeline.shards.prepare import prepare
 from service.domain.events import PrepareLine
 from service.domain.job_folder import JobFolder, now
 from service.domain.spec import Preparation
@@ -21,18 +22,5 @@ def main() -> None:
         spec, out = order.spec, Path(order.out)
         lines = LineFile(folder.progress)
         for progress in prepare(spec.source, out, spec.prepare_config, name=spec.name, val=spec.val):
-            lines.append(_line(progress))
+            lines.append(PrepareLine(at=now(), **asdict(progress)))
         lines.close()
-
-
-def _line(progress: PrepareProgress) -> PrepareLine:
-    return PrepareLine(
-        at=now(),
-        photos_done=progress.photos_done,
-        photos_total=progress.photos_total,
-        quarantined=progress.quarantined,
-        shards_done=progress.shards_done,
-        shards_total=progress.shards_total,
-        photos_per_second=progress.photos_per_second,
-        eta_seconds=progress.eta_seconds,
-    )

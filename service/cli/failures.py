@@ -1,8 +1,7 @@
-"""How a command ends: exit codes, and the one line that an error becomes."""
+"""What an error becomes: an exit code, and one line that says what happened and what to do."""
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import NamedTuple
 
 import typer
@@ -16,17 +15,9 @@ from pipeline.errors import (
     TooManyQuarantinedError,
 )
 from service.cli.errors import BadArgumentsError, BadSpecFileError
+from service.cli.exit_code import ExitCode
 from service.client import ApiError
 from service.errors import InvalidSpecError, ServiceError
-
-
-class ExitCode(IntEnum):
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    BAD_INPUT = 3
-    QUARANTINE = 4
-    INTERRUPTED = 130
 
 
 class Failure(NamedTuple):
@@ -68,6 +59,8 @@ def _text(error: Exception) -> str:
         return f"{error.format_message()} See '{path} --help'."
     if isinstance(error, ValidationError):
         return "; ".join(f"{_place(entry['loc'])}: {entry['msg']}" for entry in error.errors())
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
     if isinstance(error, ServiceError | PipelineError | ApiError | OSError):
         return str(error)
     return f"unexpected {type(error).__name__}: {error} (--debug shows where)"

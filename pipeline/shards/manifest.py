@@ -1,0 +1,95 @@
+"""What a dataset says of itself: manifest.json. Import-light: the control plane reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal, Self
+
+import xxhash
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.config import WriteMode
+from pipeline.errors import BadDatasetError
+
+MANIFEST_FILE: Final = "manifest.json"
+
+_CHECKSUM = Field(pattern="^[0-9a-f]{32}$")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceRecord(_Part):
+    """Where the photos came from; the fingerprint covers the path and size of each of them."""
+
+    type: str
+    location: str
+    fingerprint: str
+
+
+class DatasetClass(_Part):
+    """A class: its label, the id that decides the label's order, and what people call it."""
+
+    index: int = Field(ge=0)
+    id: str
+    name: str
+
+
+class Shard(_Part):
+    """One .beton file. The file name is relative to the dataset and never leaves it."""
+
+    file: str = Field(pattern=r"^[a-z]+-[0-9]{5,}\.beton$")
+    num_samples: int = Field(ge=1)
+    size_bytes: int = Field(ge=1)
+    xxh3_128: str = _CHECKSUM
+
+
+class SplitRecord(_Part):
+    num_samples: int = Field(ge=1)
+    shards: tuple[Shard, ...]
+
+
+class StatisticsRecord(_Part):
+    file: Literal["statistics.npz"] = "statistics.npz"
+    xxh3_128: str = _CHECKSUM
+
+
+class Manifest(_Part):
+    """The whole of manifest.json."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    created_at: datetime
+    image_size: int = Field(ge=1)
+    write_mode: WriteMode
+    jpeg_quality: int
+    seed: int
+    source: SourceRecord
+    classes: tuple[DatasetClass, ...]
+    splits: Mapping[str, SplitRecord]
+    statistics: StatisticsRecord
+    quarantined: int = Field(ge=0)
+    tool_version: str
+
+    @classmethod
+    def load(cls, dataset_dir: Path) -> Self:
+        """Reads a dataset's manifest; raises `BadDatasetError` when there is none that makes sense."""
+        path = Path(dataset_dir) / MANIFEST_FILE
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError as error:
+            raise BadDatasetError(f"{dataset_dir} is not a dataset: it has no {MANIFEST_FILE}") from error
+        except OSError as error:
+            raise BadDatasetError(f"{path} cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise BadDatasetError(f"{path} is damaged or too new: {place}: {first['msg']}") from error
+
+    @property
+    def checksum(self) -> str:
+        """xxh3_128, in hex, of all but the timestamp: equal for datasets of equal content and origin."""
+        return xxhash.xxh3_128_hexdigest(self.model_dump_json(exclude={"created_at"}).encode())

@@ -1,0 +1,99 @@
+"""Which photos train and which validate."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import xxhash
+
+from pipeline.errors import BadSourceError
+from pipeline.permutation import Purpose, permutation
+from pipeline.photos.sources.base import Photo, Source
+
+
+@dataclass(frozen=True)
+class Split:
+    """The photos of one split, sorted by path; a photo's place among them is its sample_id."""
+
+    name: str
+    source: Source
+    photos: Sequence[Photo]
+
+
+def choose_splits(
+    source: Source, val: Source | None, val_fraction: float | None, *, seed: int
+) -> tuple[Split, ...]:
+    """The training split and, where there is one, the validation split.
+
+    Validation photos come from the source's own `val/`, from the source `val`, or are set aside from every
+    class. Raises `BadSourceError` when more than one of these is given, or when a split has no photos.
+    """
+    listings = source.listings()
+    own_val = listings.get("val")
+    given = [
+        *(["val/ inside the source"] if own_val is not None else []),
+        *(["a source of its own"] if val is not None else []),
+        *(["val_fraction"] if val_fraction is not None else []),
+    ]
+    if len(given) > 1:
+        raise BadSourceError(f"photos to validate with come from one place, not from {' and '.join(given)}")
+    photos = listings["train"] if "train" in listings else listings["all"]
+    if val_fraction is not None:
+        kept, set_aside = _set_aside(photos, val_fraction, seed)
+        return Split("train", source, kept), Split("val", source, set_aside)
+    train = Split("train", source, photos)
+    if val is not None:
+        return train, Split("val", val, _validation_listing(val))
+    return (train,) if own_val is None else (train, Split("val", source, own_val))
+
+
+def class_ids(splits: Iterable[Split]) -> list[str]:
+    """The class ids in the order of their labels; raises `BadSourceError` for one not trained on."""
+    trained: set[str] = set()
+    for split in splits:
+        found = {photo.class_id for photo in split.photos}
+        if split.name == "train":
+            trained = found
+        elif unknown := sorted(found - trained):
+            raise BadSourceError(f"class {unknown[0]!r} is in {split.name} but not in train")
+    return sorted(trained)
+
+
+def fingerprint(splits: Iterable[Split]) -> str:
+    """xxh3_128, in hex, of all photos' paths and sizes: it changes when a photo comes, goes or grows."""
+    digest = xxhash.xxh3_128()
+    for split in splits:
+        for photo in split.photos:
+            # File names are bytes to Linux, and some of them are not UTF-8.
+            line = f"{split.name}\0{photo.path}\0{photo.size_bytes}\n"
+            digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _validation_listing(val: Source) -> Sequence[Photo]:
+    listings: Mapping[str, Sequence[Photo]] = val.listings()
+    photos = listings.get("val", listings.get("all"))
+    if photos is None:
+        raise BadSourceError(
+            f"{val.location} has a train/ but no val/: name the folder that holds the classes"
+        )
+    return photos
+
+
+def _set_aside(photos: Sequence[Photo], fraction: float, seed: int) -> tuple[list[Photo], list[Photo]]:
+    """Splits class by class, so that each keeps its share; a class's last photo always stays."""
+    by_class: dict[str, list[int]] = defaultdict(list)
+    for position, photo in enumerate(photos):
+        by_class[photo.class_id].append(position)
+    aside: set[int] = set()
+    for number, class_id in enumerate(sorted(by_class)):
+        positions = by_class[class_id]
+        count = min(len(positions) - 1, int(fraction * len(positions) + 0.5))
+        order = permutation(len(positions), Purpose.VALIDATION, seed=seed, number=number)
+        aside.update(positions[place] for place in order[:count])
+    if not aside:
+        raise BadSourceError(f"val_fraction={fraction} of the largest class is less than one photo: raise it")
+    kept = [photo for position, photo in enumerate(photos) if position not in aside]
+    return kept, [photos[position] for position in sorted(aside)]

@@ -1,0 +1,46 @@
+"""The web page: a client of the public API like any other, served as the files it is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from starlette.staticfiles import StaticFiles
+
+FOLDER: Final = Path(__file__).with_name("page")
+
+HEADERS: Final = MappingProxyType(
+    {
+        # What default-src does not cover is named: base-uri, form-action and frame-ancestors.
+        "Content-Security-Policy": (
+            "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        ),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        # File names carry no version: a browser asks each time, and is told 304 when it has the newest.
+        "Cache-Control": "no-cache",
+    }
+)
+
+router = APIRouter(include_in_schema=False)
+_files = StaticFiles(directory=FOLDER)
+
+
+@router.get("/")
+async def index(request: Request) -> Response:
+    """The page itself. Its addresses are relative, so that it works behind a path prefix."""
+    return await _serve("index.html", request)
+
+
+@router.get("/page/{file}")
+async def page_file(file: str, request: Request) -> Response:
+    """One of the page's scripts, styles and pictures."""
+    return await _serve(file, request)
+
+
+async def _serve(file: str, request: Request) -> Response:
+    answer = await _files.get_response(file, request.scope)
+    answer.headers.update(HEADERS)
+    return answer

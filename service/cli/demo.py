@@ -1,0 +1,101 @@
+"""`tandem demo`: from photos to answers over HTTP, through the same doors as any user."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from service.cli.bars import top_bars
+from service.cli.demo_photos import HeldOut, cache_folder, find_photos, held_out
+from service.cli.demo_training import MODEL, prepare_photos, publish_model, train_network
+from service.cli.output import remarks, results
+from service.cli.server_options import Home
+from service.cli.steps import Steps
+from service.client import Client
+from service.errors import StackError
+from service.listener import listen
+from service.settings import Settings
+from service.stack.ray_head import free_port
+from service.stack.up import local_stack
+
+SHOWN_PHOTOS = 3
+
+
+def demo(
+    data: Annotated[Path | None, typer.Option(help="Your photos: one folder per class.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running until Ctrl-C.")] = False,
+    home: Home = None,
+) -> None:
+    """Go from photos to answers over HTTP, once.
+
+    Prepares photos, trains a small AlexNet on them with two workers, publishes it and classifies three
+    photos that it has never seen. Without --data the photos are Imagenette's, or scikit-learn's digits where
+    those cannot be had. Leaves nothing running unless told to.
+    """
+    # The stack belongs to this process, so a request to end is an interrupt: it must take the stack along.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    began = time.monotonic()
+    steps = Steps(total=6)
+    with ExitStack() as ending:
+        with steps.step("photos") as step:
+            photos = find_photos(data, cache_folder(), remarks.print)
+            step.result = photos.description
+        with steps.step("start") as step:
+            settings = demo_settings(home)
+            stack = ending.enter_context(local_stack(settings))
+            token = settings.token.get_secret_value() if settings.token else None
+            client = ending.enter_context(Client(stack.url, token))
+            step.result = f"Ray, API and serving at {stack.url}, all they keep in {settings.home}"
+        with steps.step("prepare") as step:
+            step.result = prepare_photos(client, photos)
+        with steps.step("train") as step:
+            run, step.result = train_network(client)
+        with steps.step("publish") as step:
+            step.result = publish_model(client, run)
+        with steps.step("classify") as step:
+            shown = held_out(photos, SHOWN_PHOTOS)
+            right = classify_photos(client, shown)
+            step.result = f"{right} of {len(shown)} photos it had never seen named right, over HTTP"
+        results.print(f"all in {time.monotonic() - began:.0f} s; the API's own page: {stack.url}/docs")
+        if keep:
+            wait(stack.url)
+
+
+def demo_settings(home: Path | None) -> Settings:
+    """The environment's settings for a server of the demo's own: loopback, and a port that is free."""
+    given: dict[str, Any] = {"url": None, "host": "127.0.0.1"} | ({"home": home} if home else {})
+    settings = Settings(**given)
+    try:
+        listen(settings.host, settings.port).close()
+    except StackError:
+        port = free_port()
+        remarks.print(f"port {settings.port} is taken: using {port}")
+        return Settings(**given, port=port)
+    return settings
+
+
+def classify_photos(client: Client, photos: list[HeldOut]) -> int:
+    """Shows each photo's likeliest classes beside its true one; returns how many it got right."""
+    answer = client.classify([photo.path for photo in photos], model=MODEL)
+    right = 0
+    for photo, prediction in zip(photos, answer.predictions, strict=True):
+        right += prediction.top_k[0].label == photo.label
+        results.print(f"\n{photo.path}: {photo.label}")
+        results.print(top_bars(prediction.top_k, truth=photo.label))
+    results.print()
+    return right
+
+
+def wait(url: str) -> None:
+    """Returns when interrupted."""
+    remarks.print(f"the stack stays up; try: TANDEM_URL={url} tandem runs")
+    remarks.print("Ctrl-C stops it")
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        remarks.print("stopping")

@@ -1,0 +1,23 @@
+"""Taking the port that a server will listen on, before the server is put together."""
+
+from __future__ import annotations
+
+import socket
+
+from service.errors import StackError
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket; raises `StackError` saying what to do when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise StackError(
+            f"cannot listen on {host}:{port} ({error.strerror}): is another Tandem running there?"
+            " Stop it, or choose another port with --port"
+        ) from error
+    return listener

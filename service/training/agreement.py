@@ -1,0 +1,59 @@
+"""How the ranks of a run come to know the same things between two steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+
+from service.domain.job_folder import JobFolder
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Which of the run's workers this is."""
+
+    number: int
+    world_size: int
+
+    @property
+    def is_first(self) -> bool:
+        return self.number == 0
+
+    def seed(self, run_seed: int) -> int:
+        """A seed of this rank's own, so that no two ranks drop the same units."""
+        return (run_seed * 1_000_003 + self.number) % 2**32
+
+
+class Agreed(NamedTuple):
+    """What every rank knows after a step: the loss over the global batch, and whether to stop here."""
+
+    loss: float
+    stop: bool
+
+
+class Agreement:
+    """Sums over the ranks, on the CPU. Every method is collective: all ranks call it at the same point."""
+
+    def __init__(self, folder: JobFolder, rank: Rank) -> None:
+        self._stop_request = folder.stop_request
+        self._rank = rank
+        # A group of its own on the CPU: agreeing does not wait for the GPU's stream.
+        self._group = dist.new_group(backend="gloo") if rank.world_size > 1 else None
+
+    def after_step(self, loss: float) -> Agreed:
+        """Averages the ranks' losses, over slices of equal size; rank 0 looks for a stop request."""
+        asked = self._rank.is_first and self._stop_request.exists()
+        total, stop = self.sum([loss, float(asked)])
+        return Agreed(total / self._rank.world_size, stop > 0)
+
+    def sum(self, values: list[float]) -> list[float]:
+        """Each value summed over the ranks, in float64."""
+        if self._group is None:
+            return values
+        sums = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(sums, group=self._group)
+        summed: list[float] = sums.tolist()
+        return summed

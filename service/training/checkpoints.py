@@ -1,0 +1,48 @@
+"""The checkpoints of a run: the newest few, in its folder."""
+
+from __future__ import annotations
+
+import shutil
+
+from torch import Tensor
+
+from model.checkpoint import load_checkpoint, save_checkpoint
+from model.learning.trainer import Trainer
+from model.network.alexnet import AlexNet
+from service.domain.job_folder import JobFolder, checkpoint_name
+
+
+class RunCheckpoints:
+    def __init__(
+        self, folder: JobFolder, keep: int, network: AlexNet, trainer: Trainer, mean_image: Tensor
+    ) -> None:
+        self._folder = folder
+        self._keep = keep
+        self._network = network
+        self._trainer = trainer
+        self._mean_image = mean_image
+        self.metrics: dict[str, float] = {}
+        """The newest validation's, saved with every checkpoint after it."""
+
+    def resume(self) -> None:
+        """Puts the training back where the newest checkpoint left it; without one it starts at the start."""
+        names = self._folder.checkpoint_names()
+        if names:
+            description = load_checkpoint(self._folder.checkpoints / names[-1], self._network, self._trainer)
+            self.metrics = dict(description.metrics)
+
+    def save(self) -> str | None:
+        """Writes a checkpoint of this step and lets go of the oldest; None when this step has one already."""
+        name = checkpoint_name(self._trainer.step)
+        if name in self._folder.checkpoint_names():
+            return None
+        save_checkpoint(
+            self._folder.checkpoints / name,
+            self._network,
+            self._trainer,
+            mean_image=self._mean_image,
+            metrics=self.metrics,
+        )
+        for old in self._folder.checkpoint_names()[: -self._keep]:
+            shutil.rmtree(self._folder.checkpoints / old)
+        return name

@@ -1,0 +1,149 @@
+"""The training of a run on one rank: epochs of steps, validation, checkpoints, and a stop that is heard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from model.learning.metrics import Evaluation
+from model.learning.trainer import Trainer
+from model.network.alexnet import AlexNet
+from pipeline.batches.augment import Augmentation
+from pipeline.batches.loader import ShardLoader
+from pipeline.batches.views import EvaluationViews
+from pipeline.shards.statistics import Statistics
+from service.domain.events import CheckpointLine, EpochLine
+from service.domain.job_folder import JobFolder, now
+from service.domain.resolved_run import ResolvedRun
+from service.training.agreement import Agreement, Rank
+from service.training.checkpoints import RunCheckpoints
+from service.training.reporter import Reporter
+
+VALIDATED = {"val_loss", "val_top1_error", "val_top5_error"}
+
+
+class Session:
+    """Everything one rank trains with. Rank 0 alone writes to the run's folder.
+
+    `network` is this rank's own; `parallel` is what is trained: the same, or wrapped so that gradients are
+    averaged over the ranks.
+    """
+
+    def __init__(
+        self, folder: JobFolder, run: ResolvedRun, rank: Rank, network: AlexNet, parallel: nn.Module
+    ) -> None:
+        self._run, self._rank = run, rank
+        dataset = Path(run.dataset.path)
+        statistics = Statistics.load(dataset)
+        mean_image = torch.from_numpy(statistics.mean_image)
+        self._train, self._val = (self._loader(dataset, split) for split in ("train", "val"))
+        self._views = EvaluationViews(mean_image, run.model.input_size)
+        self._augmentation = Augmentation(
+            statistics,
+            run.model.input_size,
+            run.spec.seed,
+            random_crop=run.recipe.random_crop,
+            flip=run.recipe.flip,
+            colour_noise=run.recipe.colour_noise,
+        )
+        self._device = network.input_device
+        self._trainer = Trainer(
+            parallel, run.recipe, steps_per_epoch=len(self._train), seed=rank.seed(run.spec.seed)
+        )
+        self._agreement = Agreement(folder, rank)
+        self._checkpoints = RunCheckpoints(
+            folder, run.spec.checkpoint.keep, network, self._trainer, mean_image
+        )
+        self._reporter = (
+            Reporter(folder, self._trainer.total_steps, run.recipe.global_batch_size)
+            if rank.is_first
+            else None
+        )
+
+    def epochs(self) -> Iterator[EpochLine]:
+        """Trains from the newest checkpoint, or the start, to the end; yields after each validated epoch.
+
+        Ends early, with a checkpoint of its last step, when the run is asked to stop.
+        """
+        self._checkpoints.resume()
+        while not self._trainer.is_done:
+            began = time.monotonic()
+            stopped, train_loss = self._train_epoch()
+            if stopped:
+                self._save()
+                return
+            line = self._validate(train_loss, began)
+            self._trainer.end_epoch(line.val_top1_error)
+            self._checkpoints.metrics = line.model_dump(include=VALIDATED)
+            if self._reporter:
+                self._reporter.event(line)
+            self._save()
+            yield line
+
+    def _train_epoch(self) -> tuple[bool, float]:
+        """Trains to the end of the epoch or to a stop: whether it was asked for, and the mean loss."""
+        losses = []
+        stopped = False
+        for report in self._trainer.train_epoch(self._training_batches()):
+            loss, stopped = self._agreement.after_step(report.loss)
+            losses.append(loss)
+            if self._reporter:
+                self._reporter.step(report, loss)
+            if stopped:
+                break
+            if report.step % self._run.spec.checkpoint.every_steps == 0:
+                self._save()
+        return stopped, sum(losses) / len(losses)
+
+    def _validate(self, train_loss: float, began: float) -> EpochLine:
+        """Counts the errors of the whole validation split, each photo once, over all ranks."""
+        own = self._trainer.evaluate(self._validation_batches())
+        total = Evaluation(*self._agreement.sum([float(value) for value in own]))
+        return EpochLine(
+            at=now(),
+            epoch=self._trainer.epochs_done,
+            step=self._trainer.step,
+            train_loss=train_loss,
+            val_loss=total.loss_sum / total.samples,
+            val_top1_error=total.top1_errors / total.samples,
+            val_top5_error=total.top5_errors / total.samples,
+            val_samples=int(total.samples),
+            seconds=time.monotonic() - began,
+        )
+
+    def _training_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Views and labels from where the trainer stands to the end of its epoch."""
+        position = self._trainer.position
+        self._train.load_state_dict(
+            {"seed": self._run.spec.seed, "epoch": position.epoch, "step": position.step_in_epoch}
+        )
+        for batch in self._train:
+            images = batch.images.to(self._device, non_blocking=True)
+            yield self._augmentation.training_views(images, batch.sample_ids, position.epoch), batch.labels
+
+    def _validation_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in self._val:
+            yield self._views.centre_view(batch.images.to(self._device, non_blocking=True)), batch.labels
+
+    def _save(self) -> None:
+        """Leaves a checkpoint of this step; one that is there already stays."""
+        if self._reporter:
+            name = self._checkpoints.save()
+            if name is not None:
+                epoch, step = self._trainer.position.epoch, self._trainer.step
+                self._reporter.event(CheckpointLine(at=now(), name=name, epoch=epoch, step=step))
+
+    def _loader(self, dataset: Path, split: str) -> ShardLoader:
+        return ShardLoader(
+            dataset,
+            split,
+            batch_size=self._run.recipe.global_batch_size,
+            seed=self._run.spec.seed,
+            rank=self._rank.number,
+            world_size=self._rank.world_size,
+            num_threads=self._run.allocation.cpus_per_worker,
+        )

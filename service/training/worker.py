@@ -1,0 +1,64 @@
+"""One Ray Train worker: hosts the network on its devices and trains it on its slice of every batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ray.train
+import ray.train.torch
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from model.config import ModelConfig
+from model.learning.initialize import initialize
+from model.network.alexnet import AlexNet
+from model.network.placement import Placement
+from service.domain.job_folder import JobFolder
+from service.domain.resolved_run import ResolvedRun
+from service.training.agreement import Rank
+from service.training.job import record_failure
+from service.training.session import Session
+
+
+def train_worker(config: dict[str, str]) -> None:
+    """What Ray Train calls on every worker. What goes wrong is left in `error.json` before it is raised."""
+    folder = JobFolder(Path(config["folder"]))
+    context = ray.train.get_context()
+    rank = Rank(context.get_world_rank(), context.get_world_size())
+    if rank.is_first:
+        # Left by workers that fell and were started again as these.
+        folder.error.unlink(missing_ok=True)
+    try:
+        run = ResolvedRun.model_validate_json(folder.specification.read_text())
+        torch.set_num_threads(run.allocation.cpus_per_worker)
+        network = network_of(run)
+        session = Session(folder, run, rank, network, parallel(network, rank))
+        for evaluation in session.epochs():
+            ray.train.report(evaluation.model_dump(include={"epoch", "step", "val_loss", "val_top1_error"}))
+    except Exception as error:
+        record_failure(folder, error, rank.number)
+        raise
+
+
+def network_of(run: ResolvedRun) -> AlexNet:
+    """The run's network on this worker's devices, initialised alike on every worker."""
+    network = AlexNet(run.model, placement_of(run.model, run.allocation.gpus_per_worker))
+    initialize(network, run.recipe, run.spec.seed)
+    return network
+
+
+def placement_of(model: ModelConfig, gpus: int) -> Placement:
+    """A tower a device where there are devices enough; without GPUs, logical ones on the CPU."""
+    devices = ray.train.torch.get_devices()[:gpus] if gpus else [torch.device("cpu")] * model.towers
+    if model.towers == 1 or len(devices) == 1:
+        return Placement.one(devices[0])
+    return Placement.two(devices[0], devices[1])
+
+
+def parallel(network: AlexNet, rank: Rank) -> nn.Module:
+    """The network with its gradients averaged over the ranks.
+
+    Plain DDP, without device ids: the module spans devices.
+    """
+    return DistributedDataParallel(network) if rank.world_size > 1 else network

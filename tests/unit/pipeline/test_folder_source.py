@@ -1,0 +1,138 @@
+"""Photos in class folders."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+import pytest
+
+from pipeline.config import SourceConfig
+from pipeline.errors import BadSourceError, UnusablePhotoError
+from pipeline.photos.sources.detect import open_source
+from pipeline.photos.sources.folder import FolderSource
+
+
+def write(path, content=b"x"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def read_error(source, path):
+    with pytest.raises(UnusablePhotoError) as caught:
+        source.read(path)
+    return caught.value.args[0]
+
+
+def test_listing_is_sorted_and_holds_every_visible_file(tmp_path):
+    for path in ("b/2.jpg", "b/1.JPEG", "a/deep/er/3.png", "a/notes.txt", ".git/x", "a/.DS_Store", "loose.jpg"):
+        write(tmp_path / path, b"12345")
+    source = open_source(SourceConfig(path=str(tmp_path)))
+    assert source.listings() == {
+        "all": [
+            ("a/deep/er/3.png", "a", 5),
+            ("a/notes.txt", "a", 5),
+            ("b/1.JPEG", "b", 5),
+            ("b/2.jpg", "b", 5),
+        ]
+    }
+    assert source.read("a/notes.txt") == b"12345"
+
+
+def test_train_and_val_are_kept_apart(tmp_path):
+    for path in ("train/a/1.jpg", "val/a/2.jpg", "test/a/3.jpg"):
+        write(tmp_path / path)
+    listings = FolderSource(tmp_path).listings()
+    assert {split: [photo.path for photo in listed] for split, listed in listings.items()} == {
+        "train": ["train/a/1.jpg"],
+        "val": ["val/a/2.jpg"],
+    }
+
+
+def test_folder_named_train_with_photos_in_it_is_a_class(tmp_path):
+    for path in ("train/1.jpg", "plane/2.jpg"):
+        write(tmp_path / path)
+    assert [photo.class_id for photo in FolderSource(tmp_path).listings()["all"]] == ["plane", "train"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "problem"),
+    [
+        ([], "holds no class folders"),
+        (["loose.jpg"], "holds no class folders"),
+        (["a/.hidden"], "hold no photos"),
+        (["train/a/1.jpg", "val/2.jpg"], "val holds no class folders"),
+    ],
+)
+def test_folder_without_photos_is_refused_in_one_line(tmp_path, paths, problem):
+    for path in paths:
+        write(tmp_path / path)
+    with pytest.raises(BadSourceError, match=problem) as caught:
+        FolderSource(tmp_path).listings()
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_folder_and_plain_file_are_refused(tmp_path):
+    with pytest.raises(BadSourceError, match="does not exist"):
+        FolderSource(tmp_path / "absent").listings()
+    write(tmp_path / "file")
+    with pytest.raises(BadSourceError, match="is not a folder"):
+        FolderSource(tmp_path / "file").listings()
+
+
+def test_class_folder_whose_name_cannot_be_printed_is_refused(tmp_path):
+    write(tmp_path / os.fsdecode(b"caf\xe9") / "1.jpg")
+    with pytest.raises(BadSourceError, match="cannot be printed"):
+        FolderSource(tmp_path).listings()
+
+
+def test_what_cannot_be_read_is_listed_and_refused_with_its_reason(tmp_path):
+    source = FolderSource(tmp_path / "source")
+    write(tmp_path / "elsewhere" / "secret.jpg")
+    folder = tmp_path / "source" / "a"
+    write(folder / "0.jpg", b"photo")
+    write(folder / os.fsdecode(b"\xff\n.jpg"), b"odd name")
+    (folder / "inner.jpg").symlink_to("0.jpg")
+    (folder / "outer.jpg").symlink_to(tmp_path / "elsewhere" / "secret.jpg")
+    (folder / "outer").symlink_to(tmp_path / "elsewhere")
+    (folder / "broken.jpg").symlink_to("absent.jpg")
+    (folder / "loop.jpg").symlink_to("loop.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    with (folder / "huge.jpg").open("wb") as huge:
+        huge.truncate(600 * 2**20)
+    outcome = {}
+    for photo in source.listings()["all"]:
+        try:
+            outcome[photo.path.removeprefix("a/")] = source.read(photo.path)
+        except UnusablePhotoError as error:
+            outcome[photo.path.removeprefix("a/")] = error.args[0]
+    assert outcome == {
+        "0.jpg": b"photo",
+        os.fsdecode(b"\xff\n.jpg"): b"odd name",
+        "inner.jpg": b"photo",
+        "outer.jpg": "outside_source",
+        "outer": "outside_source",
+        "broken.jpg": "unreadable",
+        "loop.jpg": "unreadable",
+        "pipe.jpg": "not_a_file",
+        "huge.jpg": "too_large",
+    }
+
+
+def test_source_below_a_link_is_read(tmp_path):
+    write(tmp_path / "real" / "a" / "1.jpg", b"photo")
+    (tmp_path / "link").symlink_to("real")
+    assert FolderSource(tmp_path / "link").read("a/1.jpg") == b"photo"
+
+
+def test_source_crosses_into_another_process(tmp_path):
+    write(tmp_path / "a" / "1.jpg", b"photo")
+    source = FolderSource(tmp_path)
+    assert source.read("a/1.jpg") == pickle.loads(pickle.dumps(source)).read("a/1.jpg")
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"a": 1}', '{"a": "\\u0007"}', "\xff"])
+def test_class_names_that_are_none_are_refused(tmp_path, content):
+    (tmp_path / "classes.json").write_text(content, "latin-1")
+    with pytest.raises(BadSourceError, match=r"classes\.json"):
+        FolderSource(tmp_path).class_names()

@@ -1,0 +1,118 @@
+"""Which photos train, which validate, and where each is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import BadSourceError
+from pipeline.permutation import Purpose, permutation
+from pipeline.photos.sources.base import Photo
+from pipeline.photos.sources.folder import FolderSource
+from pipeline.shards.plan import plan_shards
+from pipeline.shards.splits import choose_splits, class_ids, fingerprint
+
+
+def source_of(root, *paths):
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(b"x")
+    return FolderSource(root)
+
+
+@given(count=st.integers(0, 300), seed=st.integers(0, 2**63 - 1), number=st.integers(0, 2**40))
+def test_permutation_holds_every_place_once_and_depends_on_its_arguments_alone(count, seed, number):
+    order = permutation(count, Purpose.EPOCH, seed=seed, number=number)
+    assert sorted(order) == list(range(count))
+    assert np.array_equal(order, permutation(count, Purpose.EPOCH, seed=seed, number=number))
+
+
+def test_permutation_is_the_same_for_ever():
+    assert permutation(8, Purpose.EPOCH, seed=5, number=1).tolist() == [7, 6, 5, 3, 1, 4, 0, 2]
+
+
+def test_permutations_differ_by_purpose_seed_and_number():
+    base = dict(count=50, purpose=Purpose.EPOCH, seed=1, number=1)
+    orders = [
+        permutation(**(base | change))
+        for change in ({}, {"purpose": Purpose.SHARDS}, {"seed": 2}, {"number": 2}, {"seed": 2**40 + 1})
+    ]
+    assert len({order.tobytes() for order in orders}) == len(orders)
+
+
+@given(
+    num_photos=st.integers(1, 500),
+    shard_size=st.integers(1, 100),
+    seed=st.integers(0, 2**63 - 1),
+)
+def test_plan_deals_every_photo_out_once_to_even_shards(num_photos, shard_size, seed):
+    shards = plan_shards("train", 0, num_photos, shard_size, seed=seed)
+    sizes = [len(shard.sample_ids) for shard in shards]
+    assert sorted(np.concatenate([shard.sample_ids for shard in shards])) == list(range(num_photos))
+    assert max(sizes) <= shard_size
+    assert max(sizes) - min(sizes) <= 1
+    assert [shard.file for shard in shards] == [f"train-{index:05d}.beton" for index in range(len(shards))]
+
+
+def test_shards_are_shuffled_over_the_whole_split():
+    first = plan_shards("train", 0, 1000, 100, seed=3)[0].sample_ids
+    assert len(Counter(first // 100)) == 10
+
+
+def test_fraction_is_taken_from_every_class_and_keeps_its_last_photo(tmp_path):
+    sizes = {"many": 40, "some": 10, "one": 1}
+    source = source_of(tmp_path, *(f"{name}/{i:02d}" for name, size in sizes.items() for i in range(size)))
+    train, val = choose_splits(source, None, 0.25, seed=4)
+    assert Counter(photo.class_id for photo in val.photos) == {"many": 10, "some": 3}
+    assert sorted([*train.photos, *val.photos]) == source.listings()["all"]
+    assert list(val.photos) == sorted(val.photos)
+    assert choose_splits(source, None, 0.25, seed=4) == (train, val)
+    assert choose_splits(source, None, 0.25, seed=5)[1] != val
+
+
+def test_fraction_that_sets_nothing_aside_is_refused(tmp_path):
+    with pytest.raises(BadSourceError, match="val_fraction"):
+        choose_splits(source_of(tmp_path, "a/1", "a/2"), None, 0.01, seed=0)
+
+
+def test_validation_photos_come_from_one_place_only(tmp_path):
+    both = source_of(tmp_path / "both", "train/a/1", "val/a/2")
+    flat = source_of(tmp_path / "flat", "a/3")
+    assert [split.name for split in choose_splits(flat, None, None, seed=0)] == ["train"]
+    assert [split.name for split in choose_splits(both, None, None, seed=0)] == ["train", "val"]
+    assert choose_splits(flat, both, None, seed=0)[1].photos == [Photo("val/a/2", "a", 1)]
+    assert choose_splits(flat, flat, None, seed=0)[1].photos == [Photo("a/3", "a", 1)]
+    for val, fraction in ((flat, None), (None, 0.5)):
+        with pytest.raises(BadSourceError, match="come from one place"):
+            choose_splits(both, val, fraction, seed=0)
+
+
+def test_validation_source_with_train_alone_is_refused(tmp_path):
+    flat, train = source_of(tmp_path / "flat", "a/1"), source_of(tmp_path / "train", "train/a/1")
+    with pytest.raises(BadSourceError, match="no val/"):
+        choose_splits(flat, train, None, seed=0)
+
+
+def test_class_that_is_never_trained_on_is_refused(tmp_path):
+    splits = choose_splits(source_of(tmp_path, "train/b/1", "train/a/1", "val/c/1"), None, None, seed=0)
+    with pytest.raises(BadSourceError, match="'c' is in val but not in train"):
+        class_ids(splits)
+    assert class_ids(splits[:1]) == ["a", "b"]
+
+
+def test_fingerprint_sees_names_and_sizes(tmp_path):
+    def now():
+        return fingerprint(choose_splits(FolderSource(tmp_path), None, None, seed=0))
+
+    source_of(tmp_path, "a/1", "a/2")
+    seen = [now()]
+    assert now() == seen[0]
+    (tmp_path / "a/1").write_bytes(b"longer")
+    seen.append(now())
+    (tmp_path / "a/2").rename(tmp_path / "a/3")
+    seen.append(now())
+    assert len(set(seen)) == 3

@@ -1,0 +1,110 @@
+"""Following a run: every event once and in order, whatever becomes of the connection."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from service.client import ApiError, Client, ServerUnreachableError
+from service.client.events import parse_events
+from service.domain.events import EventKind
+from service.domain.state import JobState
+
+
+def write_events(server, job_id: str, count: int) -> None:
+    for step in range(count):
+        with server.plane.jobs.editing(job_id) as edit:
+            edit.append(EventKind.PROGRESS, {"step": step})
+
+
+def finish(server, job_id: str) -> None:
+    with server.plane.jobs.editing(job_id) as edit:
+        edit.move_to(JobState.SUCCEEDED)
+
+
+def test_events_of_a_run_that_is_over_are_replayed_and_end(server, client: Client) -> None:
+    job = server.queue_run()
+    write_events(server, job.id, 3)
+    finish(server, job.id)
+    events = list(client.runs.events(job.id))
+    assert [event.id for event in events] == [1, 2, 3, 4, 5, 6]
+    assert [event.data["step"] for event in events if event.kind is EventKind.PROGRESS] == [0, 1, 2]
+    assert events[-1].kind is EventKind.END
+    assert all(event.at for event in events)
+
+
+def test_events_after_an_id_are_only_the_later_ones(server, client: Client) -> None:
+    job = server.queue_run()
+    write_events(server, job.id, 3)
+    finish(server, job.id)
+    assert [event.id for event in client.runs.events(job.id, last_event_id=4)] == [5, 6]
+
+
+def test_events_come_while_the_run_goes_on(server, client: Client) -> None:
+    job = server.queue_run()
+    seen = []
+    for event in client.runs.events(job.id):
+        seen.append(event.id)
+        if len(seen) == 1:
+            write_events(server, job.id, 2)
+        if len(seen) == 3:
+            finish(server, job.id)
+    assert seen == [1, 2, 3, 4, 5]
+
+
+def test_no_event_is_lost_or_doubled_when_the_server_restarts(server, client: Client) -> None:
+    job = server.queue_run()
+    write_events(server, job.id, 2)
+    seen = []
+    for event in client.runs.events(job.id, retry_seconds=0.05):
+        seen.append(event.id)
+        if len(seen) == 2:
+            server.stop()
+            restart = threading.Timer(0.3, server.start)
+            restart.start()
+        if len(seen) == 3:
+            restart.join()
+            write_events(server, job.id, 2)
+            finish(server, job.id)
+    assert seen == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_server_that_stays_away_is_an_error_once_patience_ends(server, client: Client) -> None:
+    job = server.queue_run()
+    events = client.runs.events(job.id, retry_seconds=0.05, patience_seconds=0.2)
+    next(events)
+    server.stop()
+    with pytest.raises(ServerUnreachableError):
+        list(events)
+    server.start()
+
+
+def test_a_server_that_never_answered_is_an_error_at_once(server) -> None:
+    server.stop()
+    with Client(server.url) as client, pytest.raises(ServerUnreachableError, match="tandem up"):
+        next(client.runs.events("any", patience_seconds=3600))
+    server.start()
+
+
+def test_events_of_an_unknown_run_are_a_404(client: Client) -> None:
+    with pytest.raises(ApiError) as caught:
+        next(client.runs.events("nowhere"))
+    assert caught.value.status == 404
+
+
+def test_keep_alives_are_no_events_and_log_lines_have_no_id() -> None:
+    stream = [
+        ": ping",
+        "",
+        "event: log",
+        'data: {"line": "a: b"}',
+        "",
+        "id: 7",
+        "event: end",
+        'data: {"at": "t"}',
+        "",
+    ]
+    log, end = parse_events(iter(stream))
+    assert (log.kind, log.id, log.data) == (EventKind.LOG, None, {"line": "a: b"})
+    assert (end.kind, end.id, end.at) == (EventKind.END, 7, "t")

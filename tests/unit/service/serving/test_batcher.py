@@ -1,0 +1,166 @@
+"""Photos of many requests go through the model together, and each request gets its own answer back."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.domain.classification import Views
+from service.errors import OverloadedError
+from service.serving.batcher import Batcher, BatchLimits
+
+BATCHES_WAIT_SECONDS = 30
+
+
+class Brightness:
+    """A classifier whose answer for a photo is the photo's own value, so that mix-ups show."""
+
+    def __init__(self) -> None:
+        self.batch_sizes: list[int] = []
+        self.threads: set[str] = set()
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+
+    def probabilities(self, photos_NSS3: NDArray[np.uint8], views: int = 1) -> NDArray[np.float32]:
+        assert self.may_go_on.wait(BATCHES_WAIT_SECONDS)
+        self.batch_sizes.append(len(photos_NSS3))
+        self.threads.add(threading.current_thread().name)
+        return np.stack([photos_NSS3[:, 0, 0, 0], np.full(len(photos_NSS3), views)], axis=1).astype(
+            np.float32
+        )
+
+
+class Broken:
+    def probabilities(self, photos_NSS3: NDArray[np.uint8], views: int = 1) -> NDArray[np.float32]:
+        raise MemoryError("no room for this batch")
+
+
+def photo(value: int) -> NDArray[np.uint8]:
+    return np.full((4, 4, 3), value, dtype=np.uint8)
+
+
+def within(limits: BatchLimits, work: Callable[[Batcher], Awaitable[None]], *, busy: bool = False) -> None:
+    async def run() -> None:
+        batcher = Batcher(limits, more_coming=lambda: busy)
+        async with batcher.running():
+            await work(batcher)
+
+    asyncio.run(run())
+
+
+def test_each_request_gets_the_answers_to_its_own_photos_in_their_order() -> None:
+    model = Brightness()
+
+    async def work(batcher: Batcher) -> None:
+        requests = [[number, number + 100] for number in range(50)]
+        answers = await asyncio.gather(
+            *(batcher.classify(model, [photo(value) for value in values], Views.ONE) for values in requests)
+        )
+        assert [[answer[0] for answer in request] for request in answers] == requests
+
+    within(BatchLimits(views_per_batch=8), work)
+    assert max(model.batch_sizes) <= 8
+    assert sum(model.batch_sizes) == 100
+
+
+def test_what_arrives_while_the_model_works_goes_through_it_together() -> None:
+    model = Brightness()
+    model.may_go_on.clear()
+
+    async def work(batcher: Batcher) -> None:
+        first = asyncio.create_task(batcher.classify(model, [photo(0)], Views.ONE))
+        await asyncio.sleep(0.05)
+        rest = [asyncio.create_task(batcher.classify(model, [photo(n)], Views.ONE)) for n in range(1, 6)]
+        await asyncio.sleep(0.05)
+        model.may_go_on.set()
+        await asyncio.gather(first, *rest)
+
+    within(BatchLimits(), work)
+    assert model.batch_sizes == [1, 5]
+
+
+def test_photos_still_being_decoded_are_waited_for_a_little() -> None:
+    model = Brightness()
+
+    async def work(batcher: Batcher) -> None:
+        first = asyncio.create_task(batcher.classify(model, [photo(1)], Views.ONE))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(batcher.classify(model, [photo(2)], Views.ONE))
+        await asyncio.gather(first, second)
+
+    within(BatchLimits(wait_seconds=0.2), work, busy=True)
+    assert model.batch_sizes == [2]
+
+
+def test_ten_views_fill_a_batch_ten_times_as_fast_and_never_mix_with_one() -> None:
+    model = Brightness()
+
+    async def work(batcher: Batcher) -> None:
+        ten = batcher.classify(model, [photo(value) for value in range(6)], Views.TEN)
+        one = batcher.classify(model, [photo(value) for value in range(6)], Views.ONE)
+        tens, ones = await asyncio.gather(ten, one)
+        assert [answer.tolist() for answer in tens] == [[value, 10] for value in range(6)]
+        assert [answer.tolist() for answer in ones] == [[value, 1] for value in range(6)]
+
+    within(BatchLimits(views_per_batch=20), work)
+    assert sorted(model.batch_sizes) == [2, 2, 2, 6]
+
+
+def test_two_models_share_one_thread_and_no_batch() -> None:
+    bright, dark = Brightness(), Brightness()
+
+    async def work(batcher: Batcher) -> None:
+        await asyncio.gather(
+            *(batcher.classify(model, [photo(n)], Views.ONE) for n in range(4) for model in (bright, dark))
+        )
+
+    within(BatchLimits(), work)
+    assert sum(bright.batch_sizes) == sum(dark.batch_sizes) == 4
+    assert len(bright.threads | dark.threads) == 1
+
+
+def test_photos_beyond_the_limit_are_refused_and_room_comes_back() -> None:
+    async def work(batcher: Batcher) -> None:
+        with batcher.admit(3):
+            with pytest.raises(OverloadedError), batcher.admit(2):
+                pass
+            with batcher.admit(1):
+                pass
+        with batcher.admit(4):
+            pass
+
+    within(BatchLimits(photos_waiting=4), work)
+
+
+def test_a_batch_that_fails_fails_its_requests_and_no_others() -> None:
+    model = Brightness()
+
+    async def work(batcher: Batcher) -> None:
+        with pytest.raises(MemoryError):
+            await batcher.classify(Broken(), [photo(1), photo(2)], Views.ONE)
+        (answer,) = await batcher.classify(model, [photo(3)], Views.ONE)
+        assert answer[0] == 3
+
+    within(BatchLimits(), work)
+
+
+def test_a_request_that_went_away_does_not_take_its_neighbours_along() -> None:
+    model = Brightness()
+    model.may_go_on.clear()
+
+    async def work(batcher: Batcher) -> None:
+        gone = asyncio.create_task(batcher.classify(model, [photo(1)], Views.ONE))
+        stays = asyncio.create_task(batcher.classify(model, [photo(2)], Views.ONE))
+        await asyncio.sleep(0.05)
+        gone.cancel()
+        await asyncio.sleep(0)
+        model.may_go_on.set()
+        (answer,) = await stays
+        assert answer[0] == 2
+
+    within(BatchLimits(), work)

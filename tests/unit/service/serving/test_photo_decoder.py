@@ -1,0 +1,84 @@
+"""An upload becomes the pixels training saw, or an error that says what is wrong with which photo."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.photos.decode import square_photo
+from service.domain.image_type import image_type
+from service.errors import PayloadTooLargeError, ServiceError, UndecodableImageError, UnsupportedImageError
+from service.serving.decoder import Decoder
+
+FORMATS = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+    "WEBP": "image/webp",
+}
+
+
+def encoded(form: str = "JPEG", size: tuple[int, int] = (90, 70), seed: int = 0) -> bytes:
+    small = np.random.default_rng(seed).integers(0, 256, (7, 9, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(small).resize(size).save(file, form)
+    return file.getvalue()
+
+
+def bomb() -> bytes:
+    """A PNG of a few hundred kilobytes whose header promises 20,000 × 20,000 pixels."""
+    file = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(file, "PNG")
+    return file.getvalue()
+
+
+def squares(*uploads: bytes) -> list[np.ndarray]:
+    async def decode() -> list[np.ndarray]:
+        decoder = Decoder()
+        try:
+            return await decoder.squares(uploads, 32)
+        finally:
+            assert not decoder.is_busy
+            decoder.close()
+
+    return asyncio.run(decode())
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_type_is_known_by_its_bytes_and_decoded_as_in_training(form: str) -> None:
+    photo = encoded(form)
+    assert image_type(photo) == FORMATS[form]
+    (square,) = squares(photo)
+    assert np.array_equal(square, square_photo(photo, 32))
+
+
+def test_many_photos_keep_their_order() -> None:
+    photos = [encoded(seed=seed) for seed in range(12)]
+    for square, photo in zip(squares(*photos), photos, strict=True):
+        assert np.array_equal(square, square_photo(photo, 32))
+
+
+@pytest.mark.parametrize(
+    ("upload", "error"),
+    [
+        pytest.param(b"", UnsupportedImageError, id="nothing"),
+        pytest.param(b"a letter, named photo.jpg", UnsupportedImageError, id="text"),
+        pytest.param(b"%PDF-1.7\n" + b"\0" * 100, UnsupportedImageError, id="pdf"),
+        pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", UnsupportedImageError, id="svg"),
+        pytest.param(b"RIFF\x24\0\0\0WAVEfmt ", UnsupportedImageError, id="sound"),
+        pytest.param(encoded()[:200], UndecodableImageError, id="jpeg cut off"),
+        pytest.param(b"\xff\xd8\xff\xe0" + b"\0" * 500, UndecodableImageError, id="jpeg of zeros"),
+        pytest.param(encoded("PNG")[:60], UndecodableImageError, id="png cut off"),
+        pytest.param(encoded("GIF")[:10], UndecodableImageError, id="gif cut off"),
+        pytest.param(bomb(), PayloadTooLargeError, id="decompression bomb"),
+    ],
+)
+def test_what_is_no_photo_is_refused_by_kind_and_place(upload: bytes, error: type[ServiceError]) -> None:
+    with pytest.raises(error, match="photo 2 of 3"):
+        squares(encoded(), upload, encoded())

@@ -1,0 +1,156 @@
+"""Jobs in a real SQLite file: identity, order, and a history without gaps."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from service.domain.events import EventKind
+from service.domain.job import Job
+from service.domain.state import JobState
+from service.errors import ConflictError, IdempotencyMismatchError, NotFoundError
+from service.store.database import Database
+from service.store.jobs import Idempotency, JobStore, new_job_id
+from service.store.tables import Base
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'tandem.db'}")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def store(database: Database) -> JobStore:
+    return JobStore(database)
+
+
+def queued(store: JobStore, idempotency: Idempotency | None = None) -> Job:
+    job_id = new_job_id()
+    return store.create(
+        "run", name=None, spec={}, folder=Path("runs") / job_id, job_id=job_id, idempotency=idempotency
+    )
+
+
+def test_migrations_lead_to_the_tables_in_the_code(database: Database) -> None:
+    with database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_opening_a_migrated_database_again_keeps_its_rows(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'tandem.db'}"
+    first = Database(url)
+    job = queued(JobStore(first))
+    first.close()
+    second = Database(url)
+    assert JobStore(second).get(job.id) == job
+    second.close()
+
+
+def test_twenty_threads_with_one_key_make_one_job(store: JobStore) -> None:
+    gate = threading.Barrier(20)
+
+    def ask(_: int) -> str:
+        gate.wait()
+        return queued(store, Idempotency("key", "hash")).id
+
+    with ThreadPoolExecutor(20) as threads:
+        made = set(threads.map(ask, range(20)))
+    assert len(made) == 1
+    assert [job.id for job in store.page("run").items] == list(made)
+
+
+def test_a_key_is_refused_for_another_request(store: JobStore) -> None:
+    queued(store, Idempotency("key", "one request"))
+    with pytest.raises(IdempotencyMismatchError, match="send a new key"):
+        queued(store, Idempotency("key", "another request"))
+
+
+def test_one_name_is_prepared_once_at_a_time(store: JobStore) -> None:
+    def prepare() -> Job:
+        return store.create("dataset", name="photos", spec={}, folder=Path("x"), job_id=new_job_id())
+
+    first = prepare()
+    with pytest.raises(ConflictError, match="photos"):
+        prepare()
+    with store.editing(first.id) as edit:
+        edit.move_to(JobState.FAILED, "for the test")
+    assert prepare().id != first.id
+
+
+def test_a_history_written_by_many_threads_has_every_sequence_number_once(store: JobStore) -> None:
+    job = queued(store)
+
+    def append(number: int) -> None:
+        with store.editing(job.id) as edit:
+            edit.append(EventKind.PROGRESS, {"step": number})
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(append, range(40)))
+    events = store.events_after(job.id, 0)
+    assert [event.sequence for event in events] == list(range(1, 42))
+    assert {event.data["step"] for event in events[1:]} == set(range(40))
+    assert store.events_after(job.id, 40) == events[40:]
+
+
+def test_an_edit_that_raises_leaves_neither_state_nor_event(store: JobStore) -> None:
+    job = queued(store)
+
+    def fail() -> None:
+        with store.editing(job.id) as edit:
+            edit.move_to(JobState.RUNNING)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert store.get(job.id) == job
+    assert len(store.events_after(job.id, 0)) == 1
+
+
+def test_a_terminal_state_ends_the_attempt_and_the_history(store: JobStore) -> None:
+    job = queued(store)
+    with store.editing(job.id) as edit:
+        attempt = edit.begin_attempt()
+        edit.move_to(JobState.STARTING)
+        edit.move_to(JobState.SUCCEEDED)
+    ended = store.get(job.id)
+    assert attempt.submission_id == f"{job.id}-a1"
+    assert ended.attempt is not None
+    assert ended.attempt.outcome is JobState.SUCCEEDED
+    assert ended.finished_at is not None
+    assert store.events_after(job.id, 0)[-1].kind is EventKind.END
+    assert store.active() == []
+
+
+def test_pages_follow_one_another_newest_first(store: JobStore) -> None:
+    made = [queued(store).id for _ in range(7)]
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = store.page("run", limit=3, cursor=cursor)
+        found += [job.id for job in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert sorted(found) == sorted(made)
+    times = [store.get(job_id).created_at for job_id in found]
+    assert times == sorted(times, reverse=True)
+
+
+def test_an_active_job_is_not_deleted_and_an_ended_one_is_gone(store: JobStore) -> None:
+    job = queued(store)
+    with pytest.raises(ConflictError, match="stop it"):
+        store.delete(job.id)
+    with store.editing(job.id) as edit:
+        edit.move_to(JobState.STOPPED)
+    store.delete(job.id)
+    with pytest.raises(NotFoundError):
+        store.get(job.id)
+    assert store.events_after(job.id, 0) == []

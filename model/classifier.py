@@ -1,11 +1,10 @@
-"""A published model at work: photos to the likeliest classes.
+"""From the bytes of a photo to its most likely classes, by a published model. Stands on pipeline/ for the photo.
 
-The one module of model/ that stands on pipeline/: a photo must become the pixels it would have been in training.
+Shapes: N photos, S the side they are stored at, C the side of a view, V views of a photo, K classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -15,20 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.checkpoint import MEAN_IMAGE, read_tensors
-from model.checkpoint_description import WEIGHTS_FILE
-from model.errors import BadCheckpointError
+from model.checkpoint import load_weights
+from model.checkpoint_record import verify_file
 from model.network.alexnet import AlexNet
-from model.network.canonical import load_canonical
 from model.network.placement import Placement
-from model.published import PublishedModel
+from model.published import WEIGHTS_FILE, PublishedModel
 from pipeline.batches.views import EvaluationViews
 from pipeline.photos.decode import square_photo
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One class, and the probability that the photo shows it."""
+    """A class and its probability, in [0, 1]."""
 
     index: int
     id: str
@@ -37,62 +34,56 @@ class Prediction:
 
 
 class Classifier:
-    """Classifies photos with a published model. Not for several threads at once."""
+    """A published model, ready to classify on one device."""
 
-    def __init__(self, description: PublishedModel, network: AlexNet, mean_image: Tensor) -> None:
-        self.description = description
+    def __init__(self, published: PublishedModel, network: AlexNet, mean_image_SS3: Tensor) -> None:
+        self.published = published
         self._network = network.eval()
-        self._views = EvaluationViews(mean_image, description.architecture.input_size)
+        self._views = EvaluationViews(mean_image_SS3, published.architecture.input_size)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu") -> Self:
-        """Loads `weights.safetensors` and `model.json` from a folder.
-
-        Raises `BadCheckpointError` when they are missing, damaged, at odds or hold numbers that are none.
-        """
+    def load(cls, folder: Path | str, device: str = "cpu") -> Self:
+        """Raises BadCheckpointError for a folder that is no published model, or a damaged one."""
         folder = Path(folder)
-        description = PublishedModel.load(folder)
-        tensors = read_tensors(folder / WEIGHTS_FILE)
-        network = AlexNet(description.architecture, Placement.one(device))
-        load_canonical(network, tensors, str(folder))
-        size = description.image_size
-        mean_image = tensors.get(MEAN_IMAGE)
-        if mean_image is None or tuple(mean_image.shape) != (size, size, 3):
-            raise BadCheckpointError(str(folder), f"it has no mean image of {size}x{size} pixels")
-        if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
-            raise BadCheckpointError(str(folder), "some of its weights are not finite numbers")
-        return cls(description, network, mean_image)
+        published = PublishedModel.load(folder)
+        verify_file(folder / WEIGHTS_FILE, published.weights_sha256)
+        parameters, mean_image = load_weights(folder / WEIGHTS_FILE, published.architecture)
+        network = AlexNet(published.architecture, Placement.one(device))
+        network.load_canonical_parameters(parameters)
+        return cls(published, network, mean_image)
 
     def classify(self, image_bytes: bytes, top_k: int = 5, views: int = 1) -> list[Prediction]:
-        """The likeliest classes of a photo in its file's bytes, likeliest first.
+        """The `top_k` most likely classes of a photo, most likely first; all where there are fewer.
 
-        `views` is 1 (the centre) or 10 (corners and centre and their flips, their softmax averaged, P §4.1).
-        Raises pipeline's `UnusablePhotoError` for bytes that are no photo.
+        Raises UnusablePhotoError for bytes that are no photo, ValueError as `probabilities` does.
         """
-        photo = square_photo(image_bytes, self.description.image_size)
-        (probabilities_K,) = self.probabilities(photo[None], views)
-        return self.likeliest(probabilities_K, top_k)
+        photo = square_photo(image_bytes, self.published.image_size)
+        return self.most_likely(self.probabilities(photo[None], views)[0], top_k)
+
+    def most_likely(self, probabilities_K: NDArray[np.float32], top_k: int) -> list[Prediction]:
+        """The `top_k` greatest of one photo's probabilities, greatest first; of equal ones, the first."""
+        best = np.argsort(-probabilities_K, kind="stable")[:top_k].tolist()
+        labels = self.published.labels
+        return [
+            Prediction(place, labels[place].id, labels[place].name, float(probabilities_K[place]))
+            for place in best
+        ]
 
     @torch.inference_mode()
     def probabilities(self, photos_NSS3: NDArray[np.uint8], views: int = 1) -> NDArray[np.float32]:
-        """Decoded photos uint8 [N, S, S, 3] to probabilities float32 [N, K]; `views` as for `classify`."""
-        images = torch.from_numpy(photos_NSS3).to(self._network.input_device)
-        if views == 1:
-            probabilities_NK = self._network(self._views.centre_view(images)).softmax(1)
-        elif views == 10:
-            views_NVCHW = self._views.ten_views(images)
-            logits = self._network(views_NVCHW.flatten(0, 1))
-            probabilities_NK = logits.softmax(1).unflatten(0, views_NVCHW.shape[:2]).mean(1)
-        else:
-            raise ValueError(f"views={views}: choose 1 or 10")
-        answer: NDArray[np.float32] = probabilities_NK.float().cpu().numpy()
-        return answer
+        """uint8 [N, S, S, 3], S the published image_size → float32 [N, K].
 
-    def likeliest(self, probabilities_K: NDArray[np.float32], top_k: int) -> list[Prediction]:
-        """The `top_k` classes with the highest probabilities, likeliest first; all of them when it is more."""
-        order: Sequence[int] = np.argsort(-probabilities_K, kind="stable")[:top_k].tolist()
-        labels = self.description.labels
-        return [
-            Prediction(index, labels[index].id, labels[index].name, float(probabilities_K[index]))
-            for index in order
-        ]
+        From the centre view, or with `views=10` the mean of the softmax over corners, centre and their mirror
+        images (P §4.1). Raises ValueError for another number of views.
+        """
+        images_NSS3 = torch.from_numpy(photos_NSS3).to(self._network.input_device)
+        if views == 1:
+            views_NV3CC = self._views.centre_view(images_NSS3)[:, None]
+        elif views == 10:
+            views_NV3CC = self._views.ten_views(images_NSS3)
+        else:
+            raise ValueError(f"views={views} is neither 1 nor 10")
+        logits_MK: Tensor = self._network(views_NV3CC.flatten(0, 1))
+        probabilities_NK = logits_MK.softmax(dim=1).unflatten(0, views_NV3CC.shape[:2]).mean(dim=1)
+        answer: NDArray[np.float32] = probabilities_NK.cpu().numpy()
+        return answer

@@ -1,38 +1,45 @@
-"""What a network's weights start from."""
+"""What a network's parameters are before the first step: a function of the seed, whatever the placement."""
 
 from __future__ import annotations
 
-import math
+from math import sqrt
 
 import torch
+from torch import Tensor
 
-from model.learning.recipe import RecipeConfig
-from model.network.alexnet import AlexNet
-from model.network.architecture import Layer
+from model.config import ModelConfig
+from model.learning.recipe import Initialization
+from model.network.architecture import Layer, layers_of
 
-PAPER_DEVIATION = 0.01
-OUTPUT_DEVIATION = 0.01
-# The standard deviation of pixels around the mean image, on the 0–255 scale (measured on CIFAR-10: 63.5).
-PIXEL_DEVIATION = 64.0
+_SMALL_STD = 0.01
+# How far the pixels of photos lie from their mean image, on the 0–255 scale: 63.5 on CIFAR-10.
+_PIXEL_STD = 64.0
 
 
-@torch.no_grad()
-def initialize(network: AlexNet, recipe: RecipeConfig, seed: int) -> None:
-    """Fills a network's parameters: a function of recipe and seed, whatever the placement."""
+def starting_parameters(config: ModelConfig, initialization: Initialization, seed: int) -> dict[str, Tensor]:
+    """Canonical parameters, float32 on the CPU.
+
+    "paper": weights N(0, 0.01), biases 1 in conv2, conv4, conv5 and the hidden fully connected layers, else 0
+    (P §5; the table holds them). "fan-in": N(0, 1/√fan-in), so that signals neither fade nor grow from layer
+    to layer (LeCun et al., Efficient BackProp, 1998), the first layer's less by as much as pixels are larger
+    than 1, the output's N(0, 0.01), biases 0: narrow networks learn from the first steps on.
+    """
     generator = torch.Generator().manual_seed(seed)
-    for number, layer in enumerate(network.layers):
-        for tower in list(network.towers)[: layer.towers]:
-            part = tower.get_submodule(layer.name)
-            deviation = _deviation(layer, recipe, first=number == 0, last=number == len(network.layers) - 1)
-            # Drawn on the CPU in the layout's plain order, so that every device starts alike.
-            drawn = torch.empty(layer.weight_shape).normal_(std=deviation, generator=generator)
-            part.get_parameter("weight").copy_(drawn)
-            part.get_parameter("bias").fill_(layer.starting_bias if recipe.initialization == "paper" else 0.0)
+    layers = layers_of(config)
+    parameters = {}
+    for layer in layers:
+        shapes = layer.canonical_shapes
+        std = _SMALL_STD if initialization == "paper" else _fan_in_std(layer, layers)
+        bias = layer.starting_bias if initialization == "paper" else 0.0
+        parameters[f"{layer.name}.weight"] = torch.empty(shapes["weight"]).normal_(
+            0, std, generator=generator
+        )
+        parameters[f"{layer.name}.bias"] = torch.full(shapes["bias"], bias)
+    return parameters
 
 
-def _deviation(layer: Layer, recipe: RecipeConfig, *, first: bool, last: bool) -> float:
-    if recipe.initialization == "paper":
-        return PAPER_DEVIATION  # P §5
-    if last:
-        return OUTPUT_DEVIATION
-    return math.sqrt(2 / layer.fan_in) / (PIXEL_DEVIATION if first else 1.0)
+def _fan_in_std(layer: Layer, layers: tuple[Layer, ...]) -> float:
+    if layer is layers[-1]:
+        return _SMALL_STD
+    std = 1 / sqrt(layer.fan_in)
+    return std / _PIXEL_STD if layer is layers[0] else std

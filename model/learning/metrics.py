@@ -1,37 +1,51 @@
-"""What is counted when a network is tested."""
+"""What is measured of a network on labelled photos. Errors are fractions in [0, 1]."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-class Evaluation(NamedTuple):
-    """Counts over tested photos. Counts of several ranks add up, field by field, to those of all photos."""
+@dataclass(frozen=True)
+class Evaluation:
+    """Sums over photos, so that the evaluations of batches and of ranks add up exactly."""
 
-    samples: float
-    loss_sum: float
-    top1_errors: float
-    top5_errors: float
+    samples: int = 0
+    loss_sum: float = 0.0
+    top1_errors: int = 0
+    top5_errors: int = 0
+
+    def __add__(self, other: Evaluation) -> Evaluation:
+        return Evaluation(
+            self.samples + other.samples,
+            self.loss_sum + other.loss_sum,
+            self.top1_errors + other.top1_errors,
+            self.top5_errors + other.top5_errors,
+        )
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy, in nats."""
+        return self.loss_sum / self.samples
+
+    @property
+    def top1_error(self) -> float:
+        return self.top1_errors / self.samples
+
+    @property
+    def top5_error(self) -> float:
+        return self.top5_errors / self.samples
 
 
-def count_errors(logits_NK: Tensor, labels_N: Tensor) -> Evaluation:
-    """Counts a batch: a photo is a top-5 error when its label is not among its five likeliest classes."""
-    best_N5 = logits_NK.topk(min(5, logits_NK.shape[1]), dim=1).indices
+def evaluate_logits(logits_NK: Tensor, labels_N: Tensor) -> Evaluation:
+    """Floating logits and int64 labels on one device."""
+    best_N5 = logits_NK.topk(min(5, logits_NK.shape[1])).indices
     hits_N5 = best_N5 == labels_N[:, None]
-    samples = len(labels_N)
     return Evaluation(
-        samples=samples,
-        loss_sum=float(F.cross_entropy(logits_NK.double(), labels_N, reduction="sum")),
-        top1_errors=samples - int(hits_N5[:, 0].sum()),
-        top5_errors=samples - int(hits_N5.any(dim=1).sum()),
+        samples=len(labels_N),
+        loss_sum=F.cross_entropy(logits_NK, labels_N, reduction="sum").item(),
+        top1_errors=len(labels_N) - int(hits_N5[:, 0].sum()),
+        top5_errors=len(labels_N) - int(hits_N5.sum()),
     )
-
-
-def total(evaluations: list[Evaluation]) -> Evaluation:
-    """The counts of several batches as one."""
-    sums = torch.tensor([(0.0, 0.0, 0.0, 0.0), *evaluations], dtype=torch.float64).sum(dim=0)
-    return Evaluation(*sums.tolist())

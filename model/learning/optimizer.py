@@ -1,40 +1,41 @@
-"""The paper's update rule, written out."""
+"""The paper's update rule (P §5), written out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 
-class PaperSGD:
-    """v ← μ·v − λ·ε·w − ε·∂L/∂w, then w ← w + v (P §5), ε the learning rate.
+class MomentumDescent:
+    """v ← momentum·v − weight_decay·lr·w − lr·g;  w ← w + v.
 
-    torch.optim.SGD keeps ε out of v, so that the two part ways for a while whenever ε changes.
+    The learning rate stands inside v, so a drop of it leaves the steps already taken at full length.
+    torch.optim.SGD keeps it outside, and would shorten them.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], *, momentum: float, weight_decay: float) -> None:
-        self._parameters: list[Tensor] = list(parameters)
-        self._velocities = [torch.zeros_like(parameter) for parameter in self._parameters]
+    def __init__(
+        self, named_parameters: Iterable[tuple[str, nn.Parameter]], momentum: float, weight_decay: float
+    ) -> None:
+        self._parameters = dict(named_parameters)
         self._momentum = momentum
         self._weight_decay = weight_decay
-
-    @property
-    def velocities(self) -> list[Tensor]:
-        """v, in the order of the parameters; a checkpoint holds them."""
-        return self._velocities
+        self.velocity = {name: torch.zeros_like(weight) for name, weight in self._parameters.items()}
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
-        """Updates every parameter from its gradient, which it must have."""
-        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
-        assert len(gradients) == len(self._parameters)
-        torch._foreach_mul_(self._velocities, self._momentum)
-        torch._foreach_add_(self._velocities, self._parameters, alpha=-self._weight_decay * learning_rate)
-        torch._foreach_add_(self._velocities, gradients, alpha=-learning_rate)
-        torch._foreach_add_(self._parameters, self._velocities)
+        """One update; a parameter without a gradient stays as it is."""
+        for name, weight in self._parameters.items():
+            if weight.grad is None:
+                continue
+            velocity = self.velocity[name].mul_(self._momentum)
+            velocity.sub_(weight, alpha=self._weight_decay * learning_rate)
+            velocity.sub_(weight.grad, alpha=learning_rate)
+            weight.add_(velocity)
 
-    def zero_grad(self) -> None:
-        for parameter in self._parameters:
-            parameter.grad = None
+    @torch.no_grad()
+    def load_velocity(self, velocity: Mapping[str, Tensor]) -> None:
+        """Takes over a velocity for each parameter, by the parameters' names."""
+        for name, own in self.velocity.items():
+            own.copy_(velocity[name])

@@ -1,85 +1,94 @@
-"""Learning rates over a training."""
+"""The learning rate of each step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from model.learning.recipe import RecipeConfig
+from model.learning.recipe import PlateauSchedule, PolySchedule, RecipeConfig
 
-State = dict[str, float | int | None]
-
-
-class Schedule(Protocol):
-    """A learning rate for each step, which may depend on how validation went."""
-
-    def learning_rate(self, step: int) -> float:
-        """The rate of the step after `step` steps."""
-
-    def end_epoch(self, val_top1_error: float) -> None:
-        """Takes note of an epoch's validation error, a fraction."""
-
-    def state_dict(self) -> State: ...
-
-    def load_state_dict(self, state: Mapping[str, float | int | None]) -> None: ...
+ScheduleState = dict[str, int | float | None]
 
 
-class Plateau:
-    """Divides the rate by 10 whenever the validation error has stopped improving (P §5)."""
+class LearningRateSchedule(Protocol):
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, of which the first is 0."""
 
-    def __init__(self, learning_rate: float, *, patience: int, max_drops: int) -> None:
-        self._base = learning_rate
-        self._patience = patience
-        self._max_drops = max_drops
-        self._best: float | None = None
-        self._waited = 0
-        self._drops = 0
+    def end_epoch(self, val_top1_error: float | None) -> None:
+        """Tells how good the network is after an epoch: a fraction, or None where nothing was measured."""
 
-    def learning_rate(self, step: int) -> float:
-        return self._base / 10.0**self._drops
+    def state_dict(self) -> ScheduleState:
+        """What has to be known to continue; fit for JSON."""
 
-    def end_epoch(self, val_top1_error: float) -> None:
-        if self._best is None or val_top1_error < self._best:
-            self._best, self._waited = val_top1_error, 0
+    def load_state_dict(self, state: ScheduleState) -> None: ...
+
+
+def schedule_of(recipe: RecipeConfig, total_steps: int) -> LearningRateSchedule:
+    if isinstance(recipe.schedule, PlateauSchedule):
+        return PlateauRate(recipe.learning_rate, recipe.schedule)
+    return PolyRate(recipe.learning_rate, recipe.schedule, total_steps)
+
+
+@dataclass
+class _Plateau:
+    """How far along a plateau training is."""
+
+    best_error: float | None = None
+    epochs_without_gain: int = 0
+    drops_done: int = 0
+
+
+class PlateauRate:
+    """÷10 whenever the validation error stops improving (P §5)."""
+
+    def __init__(self, base: float, schedule: PlateauSchedule) -> None:
+        self._base = base
+        self._schedule = schedule
+        self._plateau = _Plateau()
+
+    def rate(self, step: int) -> float:
+        return self._base / 10**self._plateau.drops_done
+
+    def end_epoch(self, val_top1_error: float | None) -> None:
+        plateau = self._plateau
+        if val_top1_error is None:
             return
-        self._waited += 1
-        if self._waited >= self._patience and self._drops < self._max_drops:
-            self._drops, self._waited = self._drops + 1, 0
+        if plateau.best_error is None or val_top1_error < plateau.best_error:
+            plateau.best_error = val_top1_error
+            plateau.epochs_without_gain = 0
+            return
+        plateau.epochs_without_gain += 1
+        if plateau.epochs_without_gain >= self._schedule.patience_epochs:
+            plateau.epochs_without_gain = 0
+            plateau.drops_done = min(plateau.drops_done + 1, self._schedule.drops)
 
-    def state_dict(self) -> State:
-        return {"best": self._best, "waited": self._waited, "drops": self._drops}
+    def state_dict(self) -> ScheduleState:
+        return asdict(self._plateau)
 
-    def load_state_dict(self, state: Mapping[str, float | int | None]) -> None:
-        self._best = state["best"]
-        self._waited = int(state["waited"] or 0)
-        self._drops = int(state["drops"] or 0)
+    def load_state_dict(self, state: ScheduleState) -> None:
+        self._plateau = _Plateau(**state)  # type: ignore[arg-type]  # the state that state_dict gave
 
 
-class Linear:
-    """Rises to the rate over the first share of the steps, then falls in a line to 0 at the last."""
+class PolyRate:
+    """A linear warm-up, then a polynomial decay to 0 at the last step: a function of the step alone."""
 
-    def __init__(self, learning_rate: float, *, warmup: float, total_steps: int) -> None:
-        self._base = learning_rate
-        self._total = total_steps
-        self._warm = max(1, round(warmup * total_steps))
+    def __init__(self, base: float, schedule: PolySchedule, total_steps: int) -> None:
+        self._base = base
+        self._power = schedule.power
+        self._warmup_steps = round(schedule.warmup_fraction * total_steps)
+        self._total_steps = total_steps
 
-    def learning_rate(self, step: int) -> float:
-        if step < self._warm:
-            return self._base * (step + 1) / self._warm
-        return self._base * (self._total - step) / (self._total - self._warm)
+    def rate(self, step: int) -> float:
+        if step < self._warmup_steps:
+            return self._base * (step + 1) / self._warmup_steps
+        progress = (step - self._warmup_steps) / (self._total_steps - self._warmup_steps)
+        return self._base * (1 - progress) ** self._power
 
-    def end_epoch(self, val_top1_error: float) -> None:
-        """Changes nothing: the line was drawn at the start."""
+    def end_epoch(self, val_top1_error: float | None) -> None:
+        """The rate does not depend on it."""
 
-    def state_dict(self) -> State:
+    def state_dict(self) -> ScheduleState:
         return {}
 
-    def load_state_dict(self, state: Mapping[str, float | int | None]) -> None:
-        assert not state
-
-
-def schedule_of(recipe: RecipeConfig, total_steps: int) -> Schedule:
-    """The schedule a recipe asks for."""
-    if recipe.schedule == "plateau":
-        return Plateau(recipe.learning_rate, patience=recipe.patience, max_drops=recipe.max_drops)
-    return Linear(recipe.learning_rate, warmup=recipe.warmup, total_steps=total_steps)
+    def load_state_dict(self, state: ScheduleState) -> None:
+        """There is none."""

@@ -1,24 +1,34 @@
-"""Training as a loop that yields: the caller hears of every step and decides what to do about it."""
+"""Training as a loop that yields; what to do between steps, its caller decides.
+
+Shapes: N images of this rank, S the input's side.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypedDict
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from model.errors import DivergedError
-from model.learning.metrics import Evaluation, count_errors, total
-from model.learning.optimizer import PaperSGD
+from model.learning.metrics import Evaluation, evaluate_logits
+from model.learning.optimizer import MomentumDescent
 from model.learning.recipe import RecipeConfig
-from model.learning.schedule import schedule_of
+from model.learning.schedule import ScheduleState, schedule_of
+
+Batch = tuple[Tensor, Tensor]
 
 
-class StepReport(NamedTuple):
-    """One step: `step` counts from 1 over the whole training, `loss` is the mean over this rank's slice."""
+@dataclass(frozen=True)
+class StepReport:
+    """One step done: how many there were since training began, the epoch (from 0) it fell into, this rank's
+    mean loss in nats before the update, the learning rate of the update, and this rank's images in it."""
 
     step: int
     epoch: int
@@ -27,95 +37,102 @@ class StepReport(NamedTuple):
     samples: int
 
 
-class Position(NamedTuple):
-    """Where a training stands: the epoch, and the steps of it that are done."""
+class TrainerState(TypedDict):
+    """Where training stands. `velocity` is by the network's parameter names and not a copy."""
 
+    step: int
     epoch: int
-    step_in_epoch: int
+    schedule: ScheduleState
+    velocity: dict[str, Tensor]
 
 
 class Trainer:
-    """Trains a network (or one wrapped for several ranks) by a recipe.
+    """Teaches a network, bare or wrapped in DistributedDataParallel, by a recipe.
 
-    Images come as the network takes them, float32 [N, 3, C, C], with labels int64 [N] on any device.
+    Chance (dropout) is a function of (seed, rank, step): torch's generators are seeded before each step, so
+    training continues from a state exactly as it would have gone on.
     """
 
     def __init__(
-        self, network: nn.Module, recipe: RecipeConfig, *, steps_per_epoch: int, seed: int = 0
+        self, network: nn.Module, recipe: RecipeConfig, *, steps_per_epoch: int, seed: int = 0, rank: int = 0
     ) -> None:
-        """`seed`, below 2³², decides which units dropout drops; each rank has one of its own."""
-        assert steps_per_epoch > 0
-        self._network = network
-        self._seed = seed
-        self._steps_per_epoch = steps_per_epoch
-        planned = recipe.epochs * steps_per_epoch
-        self.total_steps = planned if recipe.max_steps is None else min(planned, recipe.max_steps)
         self.step = 0
-        self.schedule = schedule_of(recipe, self.total_steps)
-        self.optimizer = PaperSGD(
-            network.parameters(), momentum=recipe.momentum, weight_decay=recipe.weight_decay
+        self.epoch = 0
+        self.total_steps = recipe.total_steps(steps_per_epoch)
+        self._network = network
+        self._bare_network = network.module if isinstance(network, DistributedDataParallel) else network
+        self._optimizer = MomentumDescent(
+            self._bare_network.named_parameters(), recipe.momentum, recipe.weight_decay
         )
+        self._schedule = schedule_of(recipe, self.total_steps)
+        self._seed = seed
+        self._rank = rank
 
     @property
-    def is_done(self) -> bool:
+    def finished(self) -> bool:
+        """Whether the recipe's last step is done."""
         return self.step >= self.total_steps
 
-    @property
-    def position(self) -> Position:
-        return Position(*divmod(self.step, self._steps_per_epoch))
+    def train_epoch(self, batches: Iterable[Batch]) -> Iterator[StepReport]:
+        """One step for each batch, until there are none or the recipe's last step is done.
 
-    @property
-    def epochs_done(self) -> int:
-        """Epochs trained to their end, or to the end of the training."""
-        epoch, step_in_epoch = self.position
-        return epoch + 1 if step_in_epoch else epoch
-
-    def train_epoch(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[StepReport]:
-        """Takes a step for each batch, to the end of the batches or of the training; yields after each.
-
-        Raises `DivergedError` when a loss is not a finite number, before it changes the network.
+        A batch is float32 images [N, 3, S, S], as the network takes them, and int64 labels [N]. Between two
+        reports the trainer is at rest: it may be asked for its state, or left. `end_epoch` ends the epoch.
+        Raises DivergedError, the network as it was before the step, when the loss is not a finite number.
         """
+        if self.finished:
+            return
         self._network.train()
-        epoch = self.position.epoch
-        for images, labels in batches:
-            learning_rate = self.schedule.learning_rate(self.step)
-            loss = self._step(images, labels, learning_rate)
-            yield StepReport(self.step, epoch, loss, learning_rate, len(labels))
-            if self.is_done:
+        for images_N3SS, labels_N in batches:
+            yield self._train_step(images_N3SS, labels_N)
+            if self.finished:
                 return
 
-    def _step(self, images: Tensor, labels: Tensor, learning_rate: float) -> float:
-        self.optimizer.zero_grad()
-        # What a step drops depends on seed and step alone, so a resumed training needs no generator's state.
-        torch.manual_seed(self._seed << 32 | self.step)
-        logits = self._network(images)
-        loss = F.cross_entropy(logits, labels.to(logits.device))
-        value = loss.item()
-        if not math.isfinite(value):
-            raise DivergedError(self.step + 1, learning_rate, value)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step(learning_rate)
-        self.step += 1
-        return value
+    def end_epoch(self, val_top1_error: float | None) -> None:
+        """Moves on to the next epoch; the schedule takes note of the error, a fraction."""
+        self.epoch += 1
+        self._schedule.end_epoch(val_top1_error)
 
-    @torch.no_grad()
-    def evaluate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Evaluation:
-        """Counts the errors over the batches, with dropout off."""
+    def evaluate(self, batches: Iterable[Batch]) -> Evaluation:
+        """Sums over the batches, without dropout; every rank may see another number of them."""
         self._network.eval()
-        counted = []
-        for images, labels in batches:
-            logits = self._network(images)
-            counted.append(count_errors(logits, labels.to(logits.device)))
-        return total(counted)
+        total = Evaluation()
+        with torch.inference_mode():
+            for images_N3SS, labels_N in batches:
+                logits_NK = self._bare_network(images_N3SS)
+                total += evaluate_logits(logits_NK, labels_N.to(logits_NK.device))
+        return total
 
-    def end_epoch(self, val_top1_error: float) -> None:
-        """Tells the schedule how validation went."""
-        self.schedule.end_epoch(val_top1_error)
+    def state_dict(self) -> TrainerState:
+        return TrainerState(
+            step=self.step,
+            epoch=self.epoch,
+            schedule=self._schedule.state_dict(),
+            velocity=self._optimizer.velocity,
+        )
 
-    def state_dict(self) -> dict[str, Any]:
-        """{step, schedule}, all that a training is beside tensors: parameters, velocities, generator states."""
-        return {"step": self.step, "schedule": self.schedule.state_dict()}
+    def load_state_dict(self, state: TrainerState) -> None:
+        """Continues from a state; the network's parameters are loaded apart."""
+        self.step = state["step"]
+        self.epoch = state["epoch"]
+        self._schedule.load_state_dict(state["schedule"])
+        self._optimizer.load_velocity(state["velocity"])
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.step = int(state["step"])
-        self.schedule.load_state_dict(state["schedule"])
+    def _train_step(self, images_N3SS: Tensor, labels_N: Tensor) -> StepReport:
+        learning_rate = self._schedule.rate(self.step)
+        torch.manual_seed(self._step_seed())
+        logits_NK = self._network(images_N3SS)
+        loss = F.cross_entropy(logits_NK, labels_N.to(logits_NK.device))
+        self._network.zero_grad()
+        loss.backward()
+        # Looked at only now: with several ranks, all of them have to take part in backward.
+        loss_value = loss.item()
+        if not math.isfinite(loss_value):
+            raise DivergedError(self.step + 1, learning_rate, loss_value)
+        self._optimizer.step(learning_rate)
+        self.step += 1
+        return StepReport(self.step, self.epoch, loss_value, learning_rate, len(labels_N))
+
+    def _step_seed(self) -> int:
+        sequence = np.random.SeedSequence((self._seed, self._rank, self.step))
+        return int(sequence.generate_state(1, np.uint64)[0])

@@ -5,11 +5,14 @@ Shapes: N images, S the input's side, C channels or features of one tower, K cla
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from model.config import ModelConfig
 from model.network.architecture import Layer, layers_of
+from model.network.canonical import from_canonical, to_canonical
 from model.network.placement import Placement
 from model.network.towers import Tower
 
@@ -57,6 +60,17 @@ class AlexNet(nn.Module):
     def input_device(self) -> torch.device:
         """Where images are best put before a forward pass: tower 0's device."""
         return self._towers[0].device
+
+    def canonical_parameters(self) -> dict[str, Tensor]:
+        """Copies of all parameters in the layout of `model.network.canonical`, on the CPU."""
+        return to_canonical(self.layers, dict(self.named_parameters()))
+
+    def load_canonical_parameters(self, canonical: Mapping[str, Tensor]) -> None:
+        """Takes over all parameters from that layout."""
+        parts = from_canonical(self.layers, canonical)
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                parameter.copy_(parts[name])
 
     @property
     def _towers(self) -> list[Tower]:

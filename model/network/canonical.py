@@ -1,49 +1,48 @@
-"""One layout of the parameters, whatever the placement: every layer whole, all towers' outputs side by side.
+"""The one layout in which parameters are stored, whatever placement they were trained in.
 
-`conv1.weight` [96, 3, 11, 11] holds tower 0's 48 kernels, then tower 1's; biases likewise.
+A tower holds `towers.<t>.<layer>.weight`; the canonical `<layer>.weight` holds all towers' outputs, tower 0's
+first, along dimension 0. The same goes for whatever is shaped as a parameter, such as its velocity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
 
-from model.errors import BadCheckpointError
-from model.network.alexnet import AlexNet
 from model.network.architecture import Layer
 
 
-def canonical_state(network: AlexNet) -> dict[str, Tensor]:
-    """Copies of the parameters on the CPU, contiguous, by layer: `<layer>.weight` and `<layer>.bias`."""
-    state = {}
-    for layer in network.layers:
-        for kind in layer.canonical_shapes:
-            parts = [part.detach().cpu() for part in _parts(network, layer, kind)]
-            state[f"{layer.name}.{kind}"] = torch.cat(parts).contiguous()
-    return state
+def canonical_shapes(layers: Iterable[Layer]) -> dict[str, tuple[int, ...]]:
+    """The shape of every canonical tensor, by name."""
+    return {
+        f"{layer.name}.{kind}": shape for layer in layers for kind, shape in layer.canonical_shapes.items()
+    }
 
 
-@torch.no_grad()
-def load_canonical(network: AlexNet, state: Mapping[str, Tensor], place: str) -> None:
-    """Fills the parameters from a canonical state, exactly.
-
-    Raises `BadCheckpointError`, naming `place`, when a tensor is missing or is another network's.
-    """
-    for layer in network.layers:
-        for kind, shape in layer.canonical_shapes.items():
-            name = f"{layer.name}.{kind}"
-            if name not in state:
-                raise BadCheckpointError(place, f"it has no {name}: it belongs to another network")
-            if tuple(state[name].shape) != shape:
-                found, wanted = list(state[name].shape), list(shape)
-                raise BadCheckpointError(place, f"{name} is {found}, and this network's is {wanted}")
-            parts = _parts(network, layer, kind)
-            for part, values in zip(parts, state[name].chunk(len(parts)), strict=True):
-                part.copy_(values)
+def to_canonical(layers: Iterable[Layer], of_towers: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by the towers' names → copies by canonical name, contiguous and on the CPU."""
+    return {
+        f"{layer.name}.{kind}": torch.cat(
+            [of_towers[name].detach().cpu() for name in _tower_names(layer, kind)]
+        ).contiguous()
+        for layer in layers
+        for kind in layer.canonical_shapes
+    }
 
 
-def _parts(network: AlexNet, layer: Layer, kind: str) -> list[Tensor]:
-    towers = list(network.towers)[: layer.towers]
-    return [tower.get_parameter(f"{layer.name}.{kind}") for tower in towers]
+def from_canonical(layers: Iterable[Layer], canonical: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by canonical name → parts of them by the towers' names."""
+    return {
+        name: part
+        for layer in layers
+        for kind in layer.canonical_shapes
+        for name, part in zip(
+            _tower_names(layer, kind), canonical[f"{layer.name}.{kind}"].chunk(layer.towers), strict=True
+        )
+    }
+
+
+def _tower_names(layer: Layer, kind: str) -> list[str]:
+    return [f"towers.{tower}.{layer.name}.{kind}" for tower in range(layer.towers)]

@@ -17,7 +17,10 @@ from pipeline.errors import UnusablePhotoError
 MAX_PIXELS: Final = 100_000_000
 
 # What Pillow may try. Its other formats are no photos, and some of them start programs.
-_FORMATS: Final = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+_FORMATS: Final = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+
+# Some of them are plugins that Pillow would load only when the formats are not limited.
+Image.init()
 
 # Checked below, before anything is decoded; Pillow's own limit is lower and only warns.
 Image.MAX_IMAGE_PIXELS = None

@@ -92,7 +92,7 @@ class Statistics:
         """Reads a dataset's statistics.npz; raises `BadDatasetError` when it is missing or damaged."""
         path = Path(dataset_dir) / STATISTICS_FILE
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in cls.__dataclass_fields__}
         # A damaged archive shows itself as any of zipfile's, zlib's and NumPy's errors.
         except Exception as error:

@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from service.api import classify, datasets, events, health, models, problems, runs
+from service.api import classify, datasets, events, health, models, page, problems, runs
 from service.api.metrics import MeasureRequests
 from service.api.security import LOOPBACK_HOSTS
 from service.api.state import ControlPlane
@@ -41,4 +41,5 @@ def create_app(settings: Settings) -> FastAPI:
     for room in (runs, events, datasets, models, classify):
         api.include_router(room.router)
     app.include_router(api)
+    app.include_router(page.router)
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response, status
@@ -40,7 +41,7 @@ class VersionView(BaseModel):
 
     name: str
     version: int
-    created_at: str
+    created_at: datetime
     network: str
     run_id: str
     step: int

@@ -61,7 +61,7 @@ def demo(
             shown = held_out(photos, SHOWN_PHOTOS)
             right = classify_photos(client, shown)
             step.result = f"{right} of {len(shown)} photos it had never seen named right, over HTTP"
-        results.print(f"all in {time.monotonic() - began:.0f} s; the API's own page: {stack.url}/docs")
+        results.print(f"all in {time.monotonic() - began:.0f} s; the web page: {stack.url}/")
         if keep:
             wait(stack.url)
 

@@ -1,4 +1,4 @@
-"""The serving process over HTTP, as the control plane asks it: ready? is this candidate fit? what is shown?"""
+"""The serving process over HTTP, as the control plane asks it: ready? is this candidate fit? what is it?"""
 
 from __future__ import annotations
 

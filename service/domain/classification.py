@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Views(IntEnum):
-    """How many crops of a photo count: the centre's, or those of corners and centre and their flips (P §4.1)."""
+    """Crops of a photo that are classified: the centre, or corners and centre and their flips (P §4.1)."""
 
     ONE = 1
     TEN = 10

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
-from model.checkpoint_description import WEIGHTS_FILE, CheckpointDescription
+from model.checkpoint_record import CheckpointRecord
 from model.errors import ModelError
-from model.published import Label, PixelStatistics, PublishedModel, TrainedOn
+from model.published import WEIGHTS_FILE, ColourStatistics, DatasetOrigin, Label, PublishedModel
 from pipeline.errors import PipelineError
 from pipeline.shards.manifest import Manifest
 from pipeline.shards.statistics import Statistics
 from service.cluster.serving import ServingClient
 from service.domain.job import Job
-from service.domain.job_folder import now
 from service.domain.resolved_run import ResolvedRun
 from service.errors import ConflictError, NotFoundError, UnfitCheckpointError
 from service.store.models import PRODUCTION, ModelStore, check_alias
@@ -57,22 +57,24 @@ def _describe(name: str, run: ResolvedRun, checkpoint: Path, weights_sha256: str
     """What will be known of the model; its version is 0 until the store gives it one."""
     manifest, statistics = _dataset(run)
     try:
-        trained = CheckpointDescription.load(checkpoint)
+        trained = CheckpointRecord.load(checkpoint)
     except ModelError as error:
         raise UnfitCheckpointError(str(error)) from error
     return PublishedModel(
         name=name,
         version=0,
-        created_at=now(),
+        created_at=datetime.now(UTC),
         architecture=run.model,
         image_size=manifest.image_size,
         labels=tuple(Label(index=entry.index, id=entry.id, name=entry.name) for entry in manifest.classes),
-        statistics=PixelStatistics(
-            channel_mean=statistics.channel_mean.tolist(),
-            pca_eigenvalues=statistics.pca_eigenvalues.tolist(),
-            pca_eigenvectors=statistics.pca_eigenvectors.tolist(),
+        statistics=ColourStatistics.model_validate(
+            {
+                "channel_mean": tuple(statistics.channel_mean.tolist()),
+                "pca_eigenvalues": tuple(statistics.pca_eigenvalues.tolist()),
+                "pca_eigenvectors": tuple(map(tuple, statistics.pca_eigenvectors.tolist())),
+            }
         ),
-        dataset=TrainedOn(name=run.dataset.name, checksum=run.dataset.checksum),
+        dataset=DatasetOrigin(name=run.dataset.name, checksum=run.dataset.checksum),
         metrics=trained.metrics,
         run_id=run.run_id,
         step=trained.step,

@@ -56,7 +56,7 @@ class ClassifyOperations:
         began = time.perf_counter()
         with self._batcher.admit(len(uploads)):
             classifier = await self._registry.get(asked.name, asked.number)
-            photos = await self._decoder.squares(uploads, classifier.description.image_size)
+            photos = await self._decoder.squares(uploads, classifier.published.image_size)
             decoded = time.perf_counter()
             found = await self._batcher.classify(classifier, photos, options.views)
         ended = time.perf_counter()
@@ -77,7 +77,7 @@ class ClassifyOperations:
             classifier = await load(self._store.candidate_folder(candidate))
         except ModelError as error:
             raise UnfitCheckpointError(str(error)) from error
-        size = classifier.description.image_size
+        size = classifier.published.image_size
         grey = np.full((size, size, 3), 128, dtype=np.uint8)
         (found_K,) = await self._batcher.classify(classifier, [grey], Views.ONE)
         if not np.isfinite(found_K).all():
@@ -88,7 +88,7 @@ def _prediction(classifier: Classifier, probabilities_K: NDArray[np.float32], to
     return PhotoPrediction(
         top_k=[
             Likelihood(index=found.index, id=found.id, label=found.label, probability=found.probability)
-            for found in classifier.likeliest(probabilities_K, top_k)
+            for found in classifier.most_likely(probabilities_K, top_k)
         ]
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
 
+from model.learning.metrics import Evaluation
 from service.domain.job_folder import JobFolder
 
 
@@ -21,10 +22,6 @@ class Rank:
     @property
     def is_first(self) -> bool:
         return self.number == 0
-
-    def seed(self, run_seed: int) -> int:
-        """A seed of this rank's own, so that no two ranks drop the same units."""
-        return (run_seed * 1_000_003 + self.number) % 2**32
 
 
 class Agreed(NamedTuple):
@@ -46,10 +43,15 @@ class Agreement:
     def after_step(self, loss: float) -> Agreed:
         """Averages the ranks' losses, over slices of equal size; rank 0 looks for a stop request."""
         asked = self._rank.is_first and self._stop_request.exists()
-        total, stop = self.sum([loss, float(asked)])
+        total, stop = self._sum([loss, float(asked)])
         return Agreed(total / self._rank.world_size, stop > 0)
 
-    def sum(self, values: list[float]) -> list[float]:
+    def sum_evaluations(self, own: Evaluation) -> Evaluation:
+        """What all ranks counted together."""
+        samples, loss_sum, top1_errors, top5_errors = self._sum(list(map(float, astuple(own))))
+        return Evaluation(int(samples), loss_sum, int(top1_errors), int(top5_errors))
+
+    def _sum(self, values: list[float]) -> list[float]:
         """Each value summed over the ranks, in float64."""
         if self._group is None:
             return values

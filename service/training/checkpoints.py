@@ -28,8 +28,9 @@ class RunCheckpoints:
         """Puts the training back where the newest checkpoint left it; without one it starts at the start."""
         names = self._folder.checkpoint_names()
         if names:
-            description = load_checkpoint(self._folder.checkpoints / names[-1], self._network, self._trainer)
-            self.metrics = dict(description.metrics)
+            checkpoint = load_checkpoint(self._folder.checkpoints / names[-1])
+            checkpoint.restore(self._network, self._trainer)
+            self.metrics = checkpoint.record.metrics
 
     def save(self) -> str | None:
         """Writes a checkpoint of this step and lets go of the oldest; None when this step has one already."""
@@ -40,8 +41,8 @@ class RunCheckpoints:
             self._folder.checkpoints / name,
             self._network,
             self._trainer,
-            mean_image=self._mean_image,
-            metrics=self.metrics,
+            self._mean_image,
+            self.metrics,
         )
         for old in self._folder.checkpoint_names()[: -self._keep]:
             shutil.rmtree(self._folder.checkpoints / old)

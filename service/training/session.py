@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from model.learning.metrics import Evaluation
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
 from pipeline.batches.augment import Augmentation
@@ -52,7 +51,11 @@ class Session:
         )
         self._device = network.input_device
         self._trainer = Trainer(
-            parallel, run.recipe, steps_per_epoch=len(self._train), seed=rank.seed(run.spec.seed)
+            parallel,
+            run.recipe,
+            steps_per_epoch=len(self._train),
+            seed=run.spec.seed,
+            rank=rank.number,
         )
         self._agreement = Agreement(folder, rank)
         self._checkpoints = RunCheckpoints(
@@ -70,22 +73,21 @@ class Session:
         Ends early, with a checkpoint of its last step, when the run is asked to stop.
         """
         self._checkpoints.resume()
-        while not self._trainer.is_done:
+        while not self._trainer.finished:
             began = time.monotonic()
             stopped, train_loss = self._train_epoch()
             if stopped:
                 self._save()
                 return
             line = self._validate(train_loss, began)
-            self._trainer.end_epoch(line.val_top1_error)
             self._checkpoints.metrics = line.model_dump(include=VALIDATED)
             if self._reporter:
                 self._reporter.event(line)
             self._save()
             yield line
 
-    def _train_epoch(self) -> tuple[bool, float]:
-        """Trains to the end of the epoch or to a stop: whether it was asked for, and the mean loss."""
+    def _train_epoch(self) -> tuple[bool, float | None]:
+        """Trains to the end of the epoch or to a stop: whether it was asked for, and the mean loss of its steps."""
         losses = []
         stopped = False
         for report in self._trainer.train_epoch(self._training_batches()):
@@ -97,33 +99,33 @@ class Session:
                 break
             if report.step % self._run.spec.checkpoint.every_steps == 0:
                 self._save()
-        return stopped, sum(losses) / len(losses)
+        # A run stopped after the last step of an epoch and resumed has only its validation left.
+        return stopped, sum(losses) / len(losses) if losses else None
 
-    def _validate(self, train_loss: float, began: float) -> EpochLine:
+    def _validate(self, train_loss: float | None, began: float) -> EpochLine:
         """Counts the errors of the whole validation split, each photo once, over all ranks."""
-        own = self._trainer.evaluate(self._validation_batches())
-        total = Evaluation(*self._agreement.sum([float(value) for value in own]))
+        found = self._agreement.sum_evaluations(self._trainer.evaluate(self._validation_batches()))
+        self._trainer.end_epoch(found.top1_error)
         return EpochLine(
             at=now(),
-            epoch=self._trainer.epochs_done,
+            epoch=self._trainer.epoch,
             step=self._trainer.step,
             train_loss=train_loss,
-            val_loss=total.loss_sum / total.samples,
-            val_top1_error=total.top1_errors / total.samples,
-            val_top5_error=total.top5_errors / total.samples,
-            val_samples=int(total.samples),
+            val_loss=found.loss,
+            val_top1_error=found.top1_error,
+            val_top5_error=found.top5_error,
+            val_samples=found.samples,
             seconds=time.monotonic() - began,
         )
 
     def _training_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Views and labels from where the trainer stands to the end of its epoch."""
-        position = self._trainer.position
-        self._train.load_state_dict(
-            {"seed": self._run.spec.seed, "epoch": position.epoch, "step": position.step_in_epoch}
-        )
+        epoch = self._trainer.epoch
+        done = self._trainer.step - epoch * len(self._train)
+        self._train.load_state_dict({"seed": self._run.spec.seed, "epoch": epoch, "step": done})
         for batch in self._train:
             images = batch.images.to(self._device, non_blocking=True)
-            yield self._augmentation.training_views(images, batch.sample_ids, position.epoch), batch.labels
+            yield self._augmentation.training_views(images, batch.sample_ids, epoch), batch.labels
 
     def _validation_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         for batch in self._val:
@@ -134,7 +136,7 @@ class Session:
         if self._reporter:
             name = self._checkpoints.save()
             if name is not None:
-                epoch, step = self._trainer.position.epoch, self._trainer.step
+                epoch, step = self._trainer.epoch, self._trainer.step
                 self._reporter.event(CheckpointLine(at=now(), name=name, epoch=epoch, step=step))
 
     def _loader(self, dataset: Path, split: str) -> ShardLoader:

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from model.config import ModelConfig
-from model.learning.initialize import initialize
+from model.learning.initialize import starting_parameters
 from model.network.alexnet import AlexNet
 from model.network.placement import Placement
 from service.domain.job_folder import JobFolder
@@ -44,7 +44,8 @@ def train_worker(config: dict[str, str]) -> None:
 def network_of(run: ResolvedRun) -> AlexNet:
     """The run's network on this worker's devices, initialised alike on every worker."""
     network = AlexNet(run.model, placement_of(run.model, run.allocation.gpus_per_worker))
-    initialize(network, run.recipe, run.spec.seed)
+    start = starting_parameters(run.model, run.recipe.initialization, run.spec.seed)
+    network.load_canonical_parameters(start)
     return network
 
 

@@ -5,22 +5,24 @@ const PATIENCE_MILLISECONDS = 10_000;
 // One origin may serve several of these pages, each behind a prefix of its own.
 const TOKEN_KEY = `tandem-token:${location.pathname}`;
 
-/** The API answered, and the answer is no; the message is the problem document's own. */
-export class RefusedError extends Error {}
-
 let asking = null;
 
-/** Fetches below api/v1/; asks for the token and tries again for as long as the answer is 401. */
+/**
+ * Fetches below api/v1/; asks for the token and tries again for as long as the answer is 401.
+ * What goes wrong is an Error whose message is for people: the problem document's own where there is one.
+ */
 export async function request(path, { patience, ...options } = {}) {
   for (;;) {
     const token = sessionStorage.getItem(TOKEN_KEY);
     const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
     // The time people take to find their token is not the server's.
     const signal = patience ? AbortSignal.timeout(patience) : options.signal;
-    const answer = await fetch(BASE + path, { ...options, headers, signal });
+    const answer = await fetch(BASE + path, { ...options, headers, signal }).catch(() => {
+      throw new Error("The server does not answer");
+    });
     if (answer.ok) return answer;
     const reason = await reasonOf(answer);
-    if (answer.status !== 401) throw new RefusedError(reason);
+    if (answer.status !== 401) throw new Error(reason);
     // Another request may have brought a newer token in while this one was under way.
     if (sessionStorage.getItem(TOKEN_KEY) === token) await (asking ??= askForToken(reason));
   }

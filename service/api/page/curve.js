@@ -10,7 +10,8 @@ export function drawLoss(row, points) {
   if (points.length < 2) return write(row, { caption: "The loss will be drawn here.", first: "", last: "" });
   const means = thin(points);
   const [first, last] = [points[0][0], points.at(-1)[0]];
-  const [low, high] = [Math.min(...means.map(([, loss]) => loss)), Math.max(...means.map(([, loss]) => loss))];
+  const losses = means.map(([, loss]) => loss);
+  const [low, high] = [Math.min(...losses), Math.max(...losses)];
   const x = (step) => ((step - first) / (last - first || 1)) * WIDTH;
   const y = (loss) => HEIGHT - 2 - ((loss - low) / (high - low || 1)) * (HEIGHT - 4);
   const line = means.map(([step, loss]) => `${x(step).toFixed(1)} ${y(loss).toFixed(1)}`).join("L");

@@ -24,9 +24,10 @@ function fill(row, { name, state, reason, progress, manifest }) {
 }
 
 function contents({ classes, splits, image_size: size, quarantined }) {
-  const counts = Object.entries(splits).map(([split, { num_samples: photos }]) => `${count(photos)} ${split}`);
-  const facts = [`${count(classes.length)} classes`, ...counts, `${size} × ${size}`];
-  return [...facts, ...(quarantined ? [`${count(quarantined)} quarantined`] : [])].join(" · ");
+  const counts = Object.entries(splits).map(([split, { num_samples }]) => `${count(num_samples)} ${split}`);
+  const facts = [`${count(classes.length)} classes`, ...counts, `${size} × ${size} pixels`];
+  if (quarantined) facts.push(`${count(quarantined)} quarantined`);
+  return facts.join(" · ");
 }
 
 function pace({ photos_done: done, photos_total: total, photos_per_second: speed, eta_seconds: left }) {

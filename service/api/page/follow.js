@@ -34,8 +34,9 @@ export class Following {
         // The history is told from its beginning: what it says first is drawn already.
         if (event.kind === "progress" && event.data.step > this.#lastStep) await this.#draw();
       }
-    } catch {
-      // The list of runs asks the same server every two seconds, says what is wrong and calls this again.
+    } catch (error) {
+      // The list of runs asks the same server every two seconds, tells the reader and calls this again.
+      if (!this.#closing.signal.aborted) console.warn(error);
     } finally {
       this.#listening = false;
     }

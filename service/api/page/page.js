@@ -1,6 +1,5 @@
 // Keeps the page true: asks again every two seconds, and says so when nobody answers.
 
-import { RefusedError } from "./api.js";
 import { Classify } from "./classify.js";
 import { Datasets } from "./datasets.js";
 import { Models } from "./models.js";
@@ -13,10 +12,8 @@ const message = document.getElementById("message");
 const say = (text) => {
   if (message.textContent !== text) message.textContent = text;
 };
-const tell = (error) =>
-  say(error instanceof RefusedError ? error.message : "The server does not answer. Trying again …");
 
-const [runs, datasets, models] = [new Runs(tell), new Datasets(), new Models()];
+const [runs, datasets, models] = [new Runs(), new Datasets(), new Models()];
 new Classify();
 
 let preparing = false;
@@ -29,7 +26,7 @@ for (let tick = 0; ; tick++) {
       }
       say("");
     } catch (error) {
-      tell(error);
+      say(`${error.message}. Trying again …`);
     }
   }
   await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));

@@ -7,18 +7,14 @@ import { Rows, write } from "./rows.js";
 
 const SHOWN_RUNS = 50;
 
-/** `tell(error)` says what went wrong with something the reader asked for. */
 export class Runs {
   #following = null;
-
-  constructor(tell) {
-    this.tell = tell;
-    this.rows = new Rows(document.getElementById("runs"), "runs-row", (row, run) => this.#prepare(row, run));
-  }
+  #list = document.getElementById("runs");
+  #rows = new Rows(this.#list, "runs-row", (row, run) => this.#prepare(row, run));
 
   async refresh() {
     const { items } = await read(`runs?limit=${SHOWN_RUNS}`);
-    this.rows.show(items.map((run) => [run.id, run]), (row, run) => this.#fill(row, run));
+    this.#rows.show(items.map((run) => [run.id, run]), (row, run) => this.#fill(row, run));
     if (!items.some((run) => run.id === this.#following?.id)) this.#close();
   }
 
@@ -29,8 +25,12 @@ export class Runs {
     stop.addEventListener("click", async () => {
       if (!confirm(`Stop ${nameOf(run)}? It finishes its step and writes a last checkpoint.`)) return;
       stop.disabled = true;
-      await send(`runs/${run.id}/stop`, { mode: "graceful" }).catch(this.tell);
-      await this.refresh().catch(this.tell);
+      try {
+        await send(`runs/${run.id}/stop`, { mode: "graceful" });
+      } catch (error) {
+        alert(`${nameOf(run)} was not asked to stop: ${error.message}`);
+        stop.disabled = false;
+      }
     });
   }
 

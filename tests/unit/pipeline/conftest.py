@@ -31,13 +31,15 @@ class Photos:
 
     class_ids = ("cat", "dog", "owl")
     image_size = 32
-    # Of `unusable_files`: what is wrong with each, by its path in the source.
-    unusable = {
-        "train/cat/notes.txt": "not_an_image",
-        "train/dog/text.jpg": "not_an_image",
-        "train/dog/zero.jpg": "empty",
-        "val/owl/cut.jpg": "corrupt",
-    }
+
+    def __init__(self) -> None:
+        # What `write_unusable` writes, and the reason each should be given.
+        self.unusable = {
+            "train/cat/notes.txt": "not_an_image",
+            "train/dog/text.jpg": "not_an_image",
+            "train/dog/zero.jpg": "empty",
+            "val/owl/cut.jpg": "corrupt",
+        }
 
     def pixels(self, seed: int, height: int, width: int) -> np.ndarray:
         """Smooth colours, so that JPEG keeps them nearly as they are: uint8 [height, width, 3]."""
@@ -97,9 +99,7 @@ def photo_source(photos: Photos, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="session")
 def prepared(photos: Photos, photo_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """The photos as JPEG in shards of 20 at most, written by two workers."""
-    config = PrepareConfig(
-        image_size=photos.image_size, shard_size=20, seed=7, workers=2, max_quarantine=0.1
-    )
+    config = PrepareConfig(image_size=photos.image_size, shard_size=20, seed=7, workers=2, max_quarantine=0.1)
     out = tmp_path_factory.mktemp("datasets") / "pets"
     return Prepared(photo_source, out, config, run_prepare(photo_source, out, config))
 

@@ -25,7 +25,15 @@ def read_error(source, path):
 
 
 def test_listing_is_sorted_and_holds_every_visible_file(tmp_path):
-    for path in ("b/2.jpg", "b/1.JPEG", "a/deep/er/3.png", "a/notes.txt", ".git/x", "a/.DS_Store", "loose.jpg"):
+    for path in (
+        "b/2.jpg",
+        "b/1.JPEG",
+        "a/deep/er/3.png",
+        "a/notes.txt",
+        ".git/x",
+        "a/.DS_Store",
+        "loose.jpg",
+    ):
         write(tmp_path / path, b"12345")
     source = open_source(SourceConfig(path=str(tmp_path)))
     assert source.listings() == {

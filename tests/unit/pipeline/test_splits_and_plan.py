@@ -36,7 +36,7 @@ def test_permutation_is_the_same_for_ever():
 
 
 def test_permutations_differ_by_purpose_seed_and_number():
-    base = dict(count=50, purpose=Purpose.EPOCH, seed=1, number=1)
+    base = {"count": 50, "purpose": Purpose.EPOCH, "seed": 1, "number": 1}
     orders = [
         permutation(**(base | change))
         for change in ({}, {"purpose": Purpose.SHARDS}, {"seed": 2}, {"number": 2}, {"seed": 2**40 + 1})

@@ -17,6 +17,7 @@ from service.client import Client
 from service.domain.job import Job
 from service.domain.job_folder import JobFolder
 from service.domain.spec import RunSpec
+from service.domain.state import JobState
 from service.settings import Settings
 from service.store.jobs import new_job_id
 
@@ -69,13 +70,17 @@ class LiveServer:
         self._server.should_exit = True
         self._thread.join()
 
-    def queue_run(self, dataset: str = "photos") -> Job:
-        """A run as if it had been asked for: a row and a folder."""
+    def begin_run(self) -> Job:
+        """A run as if Ray had it: a row, a folder, and two events. Without Ray, nothing else moves it."""
         run_id = new_job_id()
         folder = JobFolder(self.settings.runs / run_id)
-        spec = RunSpec(dataset=dataset).model_dump(mode="json")
+        spec = RunSpec(dataset="photos").model_dump(mode="json")
         folder.create(spec)
-        return self.plane.jobs.create("run", name=None, spec=spec, folder=folder.path, job_id=run_id)
+        job = self.plane.jobs.create("run", name=None, spec=spec, folder=folder.path, job_id=run_id)
+        with self.plane.jobs.editing(job.id) as edit:
+            edit.begin_attempt()
+            edit.move_to(JobState.RUNNING)
+        return job
 
 
 @pytest.fixture

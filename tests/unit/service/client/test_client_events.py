@@ -24,38 +24,38 @@ def finish(server, job_id: str) -> None:
 
 
 def test_events_of_a_run_that_is_over_are_replayed_and_end(server, client: Client) -> None:
-    job = server.queue_run()
+    job = server.begin_run()
     write_events(server, job.id, 3)
     finish(server, job.id)
     events = list(client.runs.events(job.id))
-    assert [event.id for event in events] == [1, 2, 3, 4, 5, 6]
+    assert [event.id for event in events] == [1, 2, 3, 4, 5, 6, 7]
     assert [event.data["step"] for event in events if event.kind is EventKind.PROGRESS] == [0, 1, 2]
     assert events[-1].kind is EventKind.END
     assert all(event.at for event in events)
 
 
 def test_events_after_an_id_are_only_the_later_ones(server, client: Client) -> None:
-    job = server.queue_run()
+    job = server.begin_run()
     write_events(server, job.id, 3)
     finish(server, job.id)
-    assert [event.id for event in client.runs.events(job.id, last_event_id=4)] == [5, 6]
+    assert [event.id for event in client.runs.events(job.id, last_event_id=5)] == [6, 7]
 
 
 def test_events_come_while_the_run_goes_on(server, client: Client) -> None:
-    job = server.queue_run()
+    job = server.begin_run()
     seen = []
     for event in client.runs.events(job.id):
         seen.append(event.id)
-        if len(seen) == 1:
+        if len(seen) == 2:
             write_events(server, job.id, 2)
-        if len(seen) == 3:
+        if len(seen) == 4:
             finish(server, job.id)
-    assert seen == [1, 2, 3, 4, 5]
+    assert seen == [1, 2, 3, 4, 5, 6]
 
 
 def test_no_event_is_lost_or_doubled_when_the_server_restarts(server, client: Client) -> None:
-    job = server.queue_run()
-    write_events(server, job.id, 2)
+    job = server.begin_run()
+    write_events(server, job.id, 1)
     seen = []
     for event in client.runs.events(job.id, retry_seconds=0.05):
         seen.append(event.id)
@@ -71,7 +71,7 @@ def test_no_event_is_lost_or_doubled_when_the_server_restarts(server, client: Cl
 
 
 def test_a_server_that_stays_away_is_an_error_once_patience_ends(server, client: Client) -> None:
-    job = server.queue_run()
+    job = server.begin_run()
     events = client.runs.events(job.id, retry_seconds=0.05, patience_seconds=0.2)
     next(events)
     server.stop()

@@ -31,26 +31,27 @@ def test_an_unknown_field_of_a_specification_is_named(client: Client) -> None:
     assert "recipes" in str(caught.value)
 
 
-def test_an_unknown_dataset_is_a_404_that_names_it(client: Client) -> None:
-    with pytest.raises(ApiError, match="'nothing'") as caught:
-        client.runs.create({"dataset": "nothing"})
-    assert caught.value.status == 404
+def test_without_a_ray_head_a_run_is_refused_and_the_server_stays(client: Client) -> None:
+    with pytest.raises(ApiError, match="Ray") as caught:
+        client.runs.create({"dataset": "photos"})
+    assert (caught.value.status, caught.value.code) == (503, "cluster_unreachable")
+    assert client.runs.list() == []
 
 
 def test_runs_are_listed_newest_first_over_several_pages(server, client: Client) -> None:
-    made = [server.queue_run().id for _ in range(105)]
+    made = [server.begin_run().id for _ in range(105)]
     assert [run.id for run in client.runs.list(limit=103)] == made[::-1][:103]
 
 
 def test_runs_are_listed_by_state(server, client: Client) -> None:
-    stopped, _queued = server.queue_run(), server.queue_run()
+    stopped, _running = server.begin_run(), server.begin_run()
     with server.plane.jobs.editing(stopped.id) as edit:
         edit.move_to(JobState.STOPPED)
     assert [run.id for run in client.runs.list(JobState.STOPPED)] == [stopped.id]
 
 
 def test_stopping_a_run_that_is_over_changes_nothing(server, client: Client) -> None:
-    job = server.queue_run()
+    job = server.begin_run()
     with server.plane.jobs.editing(job.id) as edit:
         edit.move_to(JobState.SUCCEEDED)
     before = client.runs.get(job.id)
@@ -58,7 +59,7 @@ def test_stopping_a_run_that_is_over_changes_nothing(server, client: Client) -> 
 
 
 def test_logs_and_metrics_are_what_the_run_wrote(server, client: Client) -> None:
-    job = server.queue_run()
+    job = server.begin_run()
     job.work.log.write_text("one\ntwo\nthree\n")
     lines = [{"step": step, "loss": 1.0 / step} for step in (1, 2, 3)]
     job.work.progress.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -1,0 +1,73 @@
+"""Models are loaded once, kept while they are used, and let go in the order they were last asked for."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from model.errors import BadCheckpointError
+from service.domain.job import Job
+from service.errors import NotFoundError
+from service.operations.models import ModelOperations
+from service.serving.registry import ModelRegistry
+from service.store.models import ModelStore
+
+
+@pytest.fixture
+def three_versions(models: ModelOperations, store: ModelStore, run: Job) -> ModelStore:
+    for _ in range(3):
+        models.publish("colours", run)
+    return store
+
+
+def test_however_many_ask_at_once_a_version_is_loaded_once(three_versions: ModelStore) -> None:
+    async def ask() -> None:
+        registry = ModelRegistry(three_versions)
+        found = await asyncio.gather(*(registry.get("colours", 1) for _ in range(10)))
+        assert len({id(classifier) for classifier in found}) == 1
+        assert found[0].description.version == 1
+
+    asyncio.run(ask())
+
+
+def test_the_one_unused_for_longest_is_let_go(three_versions: ModelStore) -> None:
+    async def ask() -> None:
+        registry = ModelRegistry(three_versions, kept=2)
+        first = await registry.get("colours", 1)
+        second = await registry.get("colours", 2)
+        assert await registry.get("colours", 1) is first
+        await registry.get("colours", 3)
+        assert await registry.get("colours", 1) is first
+        assert await registry.get("colours", 2) is not second
+
+    asyncio.run(ask())
+
+
+def test_who_goes_away_while_it_loads_leaves_the_others_waiting_well(three_versions: ModelStore) -> None:
+    async def ask() -> None:
+        registry = ModelRegistry(three_versions)
+        impatient = asyncio.create_task(registry.get("colours", 1))
+        patient = asyncio.create_task(registry.get("colours", 1))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        assert (await patient).description.version == 1
+
+    asyncio.run(ask())
+
+
+def test_a_version_that_failed_to_load_is_tried_again(three_versions: ModelStore) -> None:
+    weights = three_versions.folder("colours", 1) / "weights.safetensors"
+    whole = weights.read_bytes()
+
+    async def ask() -> None:
+        registry = ModelRegistry(three_versions)
+        weights.write_bytes(whole[:-10])
+        with pytest.raises(BadCheckpointError):
+            await registry.get("colours", 1)
+        weights.write_bytes(whole)
+        assert (await registry.get("colours", 1)).description.version == 1
+        with pytest.raises(NotFoundError):
+            await registry.get("colours", 4)
+
+    asyncio.run(ask())

@@ -1,0 +1,266 @@
+"""The serving process over real HTTP: right answers in every form of asking, clear refusals of the rest."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from model.classifier import Classifier
+from service.domain.job import Job
+from service.operations.models import ModelOperations
+from service.serving.app import create_app
+from service.serving.batcher import BatchLimits
+from service.settings import Settings
+from service.store.models import ModelStore
+
+Paint = Callable[..., bytes]
+Post = Callable[..., httpx.Response]
+
+
+@pytest.fixture
+def published(models: ModelOperations, store: ModelStore, run: Job) -> Classifier:
+    """Version 1 of `colours`, in production, loaded here as well: what it says is what HTTP must say."""
+    models.publish("colours", run)
+    return Classifier.load(store.folder("colours", 1))
+
+
+def files(*photos: bytes) -> list[tuple[str, tuple[str, bytes, str]]]:
+    return [("file", ("photo", data, "application/octet-stream")) for data in photos]
+
+
+def instances(*photos: bytes) -> dict[str, Any]:
+    return {"instances": [{"b64": base64.b64encode(data).decode()} for data in photos]}
+
+
+def assert_says(response: httpx.Response, classifier: Classifier, *photos: bytes, **options: int) -> None:
+    """The answer is what the classifier says of each photo alone."""
+    assert response.status_code == 200, response.text
+    found = response.json()["predictions"]
+    assert len(found) == len(photos)
+    for prediction, data in zip(found, photos, strict=True):
+        expected = classifier.classify(data, **options)
+        assert [entry["index"] for entry in prediction["top_k"]] == [entry.index for entry in expected]
+        assert [entry["id"] for entry in prediction["top_k"]] == [entry.id for entry in expected]
+        assert [entry["label"] for entry in prediction["top_k"]] == [entry.label for entry in expected]
+        assert [entry["probability"] for entry in prediction["top_k"]] == pytest.approx(
+            [entry.probability for entry in expected], abs=1e-5
+        )
+
+
+def assert_refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    problem: dict[str, Any] = response.json()
+    assert (response.status_code, problem["code"]) == (status, code), response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "Traceback" not in response.text
+    return problem
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/classify",
+        "/api/v1/models/colours/classify",
+        "/api/v1/models/colours/versions/1/classify",
+        "/api/v1/models/colours/versions/production/classify",
+    ],
+)
+def test_every_route_answers_as_the_classifier_does(
+    published: Classifier, post: Post, photo: Paint, path: str
+) -> None:
+    response = post(path, content=photo(5))
+    assert_says(response, published, photo(5))
+    answer = response.json()
+    assert (answer["model"], answer["version"]) == ("colours", 1)
+    assert set(answer) == {"model", "version", "predictions", "timing_milliseconds"}
+    assert answer["timing_milliseconds"]["total"] > 0
+
+
+def test_a_form_a_body_and_a_document_say_the_same(published: Classifier, post: Post, photo: Paint) -> None:
+    photos = [photo(seed) for seed in range(6)]
+    assert_says(post("/api/v1/classify", files=files(*photos)), published, *photos)
+    assert_says(post("/api/v1/classify", json=instances(*photos)), published, *photos)
+    for data in photos:
+        lie = {"Content-Type": "application/json"}
+        assert_says(post("/api/v1/classify", content=data, headers=lie), published, data)
+
+
+def test_ten_views_are_averaged(published: Classifier, post: Post, photo: Paint) -> None:
+    photos = [photo(seed) for seed in range(3)]
+    response = post("/api/v1/classify", files=files(*photos), params={"views": 10})
+    assert_says(response, published, *photos, views=10)
+
+
+@pytest.mark.parametrize(("top_k", "named"), [(1, 1), (2, 2), (3, 3), (1000, 3)])
+def test_as_many_classes_are_named_as_asked_for_and_there_are(
+    published: Classifier, post: Post, photo: Paint, top_k: int, named: int
+) -> None:
+    response = post("/api/v1/classify", content=photo(), params={"top_k": top_k})
+    assert_says(response, published, photo(), top_k=top_k)
+    assert len(response.json()["predictions"][0]["top_k"]) == named
+
+
+def test_many_clients_at_once_each_get_their_own_answer(
+    published: Classifier, post: Post, photo: Paint
+) -> None:
+    def ask(seed: int) -> httpx.Response:
+        return post("/api/v1/classify", content=photo(seed), params={"views": 10 if seed % 3 == 0 else 1})
+
+    with ThreadPoolExecutor(16) as threads:
+        for seed, response in enumerate(threads.map(ask, range(48))):
+            assert_says(response, published, photo(seed), views=10 if seed % 3 == 0 else 1)
+
+
+def test_an_alias_that_moves_is_followed_at_once(
+    published: Classifier,
+    post: Post,
+    photo: Paint,
+    models: ModelOperations,
+    store: ModelStore,
+    other_run: Job,
+) -> None:
+    models.publish("colours", other_run, alias=None)
+    by_version = {1: published, 2: Classifier.load(store.folder("colours", 2))}
+    for version in (1, 2, 1, 2):
+        store.set_alias("colours", "production", version)
+        response = post("/api/v1/classify", content=photo(3))
+        assert response.json()["version"] == version
+        assert_says(response, by_version[version], photo(3))
+
+
+def test_no_request_is_lost_or_mixed_up_while_the_alias_moves(
+    published: Classifier,
+    post: Post,
+    photo: Paint,
+    models: ModelOperations,
+    store: ModelStore,
+    other_run: Job,
+) -> None:
+    models.publish("colours", other_run, alias=None)
+    by_version = {1: published, 2: Classifier.load(store.folder("colours", 2))}
+    with ThreadPoolExecutor(8) as threads:
+        asked = [threads.submit(post, "/api/v1/classify", content=photo(n)) for n in range(60)]
+        for move in range(20):
+            store.set_alias("colours", "production", 1 + move % 2)
+    for seed, future in enumerate(asked):
+        assert_says(future.result(), by_version[future.result().json()["version"]], photo(seed))
+
+
+def test_the_default_is_the_model_last_put_in_production(
+    published: Classifier, post: Post, photo: Paint, models: ModelOperations, other_run: Job
+) -> None:
+    assert post("/api/v1/classify", content=photo()).json()["model"] == "colours"
+    models.publish("others", other_run)
+    assert post("/api/v1/classify", content=photo()).json()["model"] == "others"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/classify",
+        "/api/v1/models/absent/classify",
+        "/api/v1/models/..%2f..%2fetc/classify",
+        "/api/v1/models/colours/versions/1/classify",
+    ],
+)
+def test_without_such_a_model_it_is_not_found(post: Post, photo: Paint, path: str) -> None:
+    assert_refused(post(path, content=photo()), 404, "not_found")
+
+
+@pytest.mark.parametrize("version", ["2", "trial", "0"])
+def test_without_such_a_version_it_is_not_found(
+    published: Classifier, post: Post, photo: Paint, version: str
+) -> None:
+    path = f"/api/v1/models/colours/versions/{version}/classify"
+    assert_refused(post(path, content=photo()), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"a letter", 415, "unsupported_image"),
+        (b"", 415, "unsupported_image"),
+        (b"\xff\xd8\xff" + b"\0" * 300, 422, "undecodable_image"),
+        (b'{"instances": []}', 422, "invalid_spec"),
+        (b"\xff\xd8\xff" * 2**20, 413, "payload_too_large"),
+    ],
+)
+def test_what_is_no_photo_is_refused_and_the_next_request_answered(
+    published: Classifier, post: Post, photo: Paint, body: bytes, status: int, code: str
+) -> None:
+    assert_refused(post("/api/v1/classify", content=body), status, code)
+    assert_says(post("/api/v1/classify", content=photo()), published, photo())
+
+
+def test_a_truncated_photo_among_good_ones_is_named(published: Classifier, post: Post, photo: Paint) -> None:
+    response = post("/api/v1/classify", files=files(photo(1), photo(2)[:150], photo(3)))
+    assert "photo 2 of 3" in assert_refused(response, 422, "undecodable_image")["detail"]
+
+
+def test_a_body_that_does_not_say_its_size_is_read_no_further_than_the_limit(
+    published: Classifier, post: Post
+) -> None:
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        while sent < 2**30:
+            sent += 2**16
+            yield b"\xff\xd8\xff" + b"\0" * 2**16
+
+    try:
+        response = post("/api/v1/classify", content=endless())
+    except httpx.WriteError:
+        pass  # The connection was closed while the rest was still being sent.
+    else:
+        assert_refused(response, 413, "payload_too_large")
+    assert sent < 2**29
+
+
+@pytest.mark.parametrize(("query", "field"), [("top_k=0", "top_k"), ("views=5", "views"), ("topk=3", "topk")])
+def test_an_option_that_means_nothing_is_named(
+    published: Classifier, post: Post, photo: Paint, query: str, field: str
+) -> None:
+    response = post(f"/api/v1/classify?{query}", content=photo())
+    problem = assert_refused(response, 422, "invalid_request")
+    assert [entry["field"] for entry in problem["errors"]] == [field]
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_again(
+    published: Classifier,
+    settings: Settings,
+    photo: Paint,
+    serve: Callable[[FastAPI], AbstractContextManager[str]],
+) -> None:
+    with serve(create_app(settings, BatchLimits(photos_waiting=2))) as url:
+        response = httpx.post(f"{url}/api/v1/classify", files=files(photo(1), photo(2), photo(3)))
+        assert_refused(response, 503, "overloaded")
+        assert int(response.headers["retry-after"]) >= 1
+        response = httpx.post(f"{url}/api/v1/classify", files=files(photo(1), photo(2)))
+        assert_says(response, published, photo(1), photo(2))
+
+
+def test_a_version_damaged_on_disk_fails_alone(
+    published: Classifier,
+    post: Post,
+    photo: Paint,
+    models: ModelOperations,
+    store: ModelStore,
+    other_run: Job,
+) -> None:
+    models.publish("others", other_run)
+    (store.folder("others", 1) / "weights.safetensors").write_bytes(b"rust")
+    for _ in range(2):
+        assert_refused(post("/api/v1/models/others/classify", content=photo()), 500, "bad_checkpoint")
+    assert_says(post("/api/v1/models/colours/classify", content=photo()), published, photo())
+
+
+def test_it_is_alive_and_ready_before_there_is_any_model(serving_url: str) -> None:
+    assert httpx.get(f"{serving_url}/healthz").json() == {"status": "ok"}
+    assert httpx.get(f"{serving_url}/readyz").json() == {"status": "ready"}

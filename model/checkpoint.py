@@ -1,4 +1,4 @@
-"""A checkpoint on disk: whole or not there, the same bytes of weights whatever the placement, never a pickle."""
+"""A checkpoint on disk: whole or not there, its weights the same whatever the placement, never a pickle."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MEAN_IMAGE: Final = "mean_image"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint in memory. Parameters and velocity by canonical name; `mean_image` is float32 [S, S, 3], RGB."""
+    """A checkpoint in memory: parameters and velocity by canonical name, `mean_image` float32 [S, S, 3]."""
 
     record: CheckpointRecord
     parameters: dict[str, Tensor]
@@ -56,9 +56,10 @@ class Checkpoint:
 def save_checkpoint(
     folder: Path, network: AlexNet, trainer: Trainer, mean_image: Tensor, metrics: Mapping[str, float]
 ) -> CheckpointRecord:
-    """Writes weights.safetensors, optimizer.safetensors and checkpoint.json, in place of a checkpoint of that name.
+    """Writes weights.safetensors, optimizer.safetensors and checkpoint.json, in place of any of that name.
 
-    They are written beside `folder`, brought to the disk and renamed: nothing half-written bears its name.
+    `mean_image` is float32 [S, S, 3]. The files are written beside `folder`, brought to the disk and renamed:
+    nothing half-written bears its name.
     """
     state = trainer.state_dict()
     with _replacing(folder) as unfinished:
@@ -80,7 +81,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Raises BadCheckpointError for a folder that is no checkpoint, or one with truncated or foreign files."""
+    """Raises BadCheckpointError for a folder that is no checkpoint, or has truncated or foreign files."""
     record = CheckpointRecord.load(folder)
     record.verify(folder)
     parameters, mean_image = load_weights(folder / WEIGHTS_FILE, record.architecture)
@@ -125,7 +126,7 @@ def _check_shapes(path: Path, tensors: Mapping[str, Tensor], config: ModelConfig
 
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
-    """A new folder to fill, which takes `folder`'s place when it is full, or is gone when filling it failed."""
+    """A new folder to fill; it takes `folder`'s place when it is full, and is gone when filling it failed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     unfinished.mkdir()

@@ -1,4 +1,4 @@
-"""From the bytes of a photo to its most likely classes, by a published model. Stands on pipeline/ for the photo.
+"""From the bytes of a photo to its most likely classes, by a published model.
 
 Shapes: N photos, S the side they are stored at, C the side of a view, V views of a photo, K classes.
 """
@@ -84,6 +84,6 @@ class Classifier:
         else:
             raise ValueError(f"views={views} is neither 1 nor 10")
         logits_MK: Tensor = self._network(views_NV3CC.flatten(0, 1))
-        probabilities_NK = logits_MK.softmax(dim=1).unflatten(0, views_NV3CC.shape[:2]).mean(dim=1)
+        probabilities_NK = logits_MK.softmax(dim=1).view(*views_NV3CC.shape[:2], -1).mean(dim=1)
         answer: NDArray[np.float32] = probabilities_NK.cpu().numpy()
         return answer

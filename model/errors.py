@@ -22,7 +22,7 @@ class BadPlacementError(ModelError):
 
 
 class BadCheckpointError(ModelError):
-    """A checkpoint or published model that is truncated, or belongs to another network: its place, and what is wrong."""
+    """A checkpoint or published model that is damaged or of another network: its place, and what is wrong."""
 
     code = "bad_checkpoint"
 

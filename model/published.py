@@ -1,4 +1,4 @@
-"""model.json, which stands beside the weights of a published model. Import-light: the control plane writes it."""
+"""model.json, which stands beside a published model's weights. Import-light: the control plane writes it."""
 
 from __future__ import annotations
 

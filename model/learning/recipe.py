@@ -17,8 +17,8 @@ class _Strict(BaseModel):
 class PlateauSchedule(_Strict):
     """Divide the learning rate by 10 whenever the validation error has stopped improving (P §5).
 
-    It has stopped when `patience_epochs` epochs in a row brought no new lowest top-1 error: the paper does not
-    say how its authors judged it. After `drops` divisions the rate stays.
+    It has stopped when `patience_epochs` epochs in a row brought no new lowest top-1 error: how its authors
+    judged it, the paper does not say. After `drops` divisions the rate stays.
     """
 
     kind: Literal["plateau"] = "plateau"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -47,7 +48,7 @@ class PlateauRate:
         self._plateau = _Plateau()
 
     def rate(self, step: int) -> float:
-        return self._base / 10**self._plateau.drops_done
+        return self._base / 10.0**self._plateau.drops_done
 
     def end_epoch(self, val_top1_error: float | None) -> None:
         plateau = self._plateau
@@ -82,7 +83,7 @@ class PolyRate:
         if step < self._warmup_steps:
             return self._base * (step + 1) / self._warmup_steps
         progress = (step - self._warmup_steps) / (self._total_steps - self._warmup_steps)
-        return self._base * (1 - progress) ** self._power
+        return self._base * math.pow(1 - progress, self._power)
 
     def end_epoch(self, val_top1_error: float | None) -> None:
         """The rate does not depend on it."""

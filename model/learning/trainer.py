@@ -124,7 +124,7 @@ class Trainer:
         logits_NK = self._network(images_N3SS)
         loss = F.cross_entropy(logits_NK, labels_N.to(logits_NK.device))
         self._network.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         # Looked at only now: with several ranks, all of them have to take part in backward.
         loss_value = loss.item()
         if not math.isfinite(loss_value):

@@ -1,4 +1,4 @@
-"""The network: towers side by side, each on its device, which exchange maps where the table says so (P §3.2, §3.5).
+"""The network: towers side by side, each on its device, exchanging maps where the table says so (P §3.2).
 
 Shapes: N images, S the input's side, C channels or features of one tower, K classes.
 """
@@ -21,7 +21,7 @@ class AlexNet(nn.Module):
     """`AlexNet(config, placement)(images)` → logits. Raises ValueError for more devices than towers.
 
     `exchanged_floats_per_image` tells, after a forward pass, what crossed between towers to make each layer's
-    inputs: layer name → floats received by tower 0, by tower 1. It counts the same where the towers share a device.
+    inputs: layer name → floats received by tower 0, by tower 1. It counts the same where they share a device.
     """
 
     def __init__(self, config: ModelConfig, placement: Placement) -> None:
@@ -77,7 +77,7 @@ class AlexNet(nn.Module):
         return [tower for tower in self.towers if isinstance(tower, Tower)]
 
     def _exchange(self, layer: Layer, outputs: list[Tensor]) -> list[Tensor]:
-        """For each tower that holds the layer, all towers' [N, C, …] in order along C, on that tower's device."""
+        """For each tower that holds the layer, all towers' [N, C, …] side by side along C, on its device."""
         joined_on: dict[torch.device, Tensor] = {}
         received = []
         for reader, tower in enumerate(self._towers[: layer.towers]):

@@ -13,7 +13,7 @@ FollowUp = Literal["activation", "lrn", "pool", "dropout"]
 
 @dataclass(frozen=True)
 class Convolution:
-    """A line of the table: a convolution as one tower holds it. Sizes in pixels, for rows and columns alike."""
+    """A line of the table: a convolution as one tower holds it. Sizes in pixels, the same both ways."""
 
     name: str
     kernels: int
@@ -83,8 +83,9 @@ _IMAGE_CHANNELS = 3
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer with its sizes worked out. `weight_shape` is one tower's: [outputs, inputs] or [outputs, inputs, k, k].
+    """A layer with its sizes worked out.
 
+    `weight_shape` is that of one tower's share: [outputs, inputs] or [outputs, inputs, side, side].
     `exchange` says that a tower reads the others' maps here; `map_side` is the side, in pixels, of the maps
     that the layer makes, before any pooling, and 1 for a fully connected layer.
     """

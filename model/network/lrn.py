@@ -28,11 +28,12 @@ class _LocalResponseNorm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient_NCHW: Tensor) -> Tensor:
-        # ∂/∂aⱼ = gⱼ·uⱼ^(−β) − 2αβ·aⱼ·Σ gᵢ·bᵢ/uᵢ, summed over the i whose window holds j: again j's neighbours.
+        # ∂/∂aⱼ = gⱼ·uⱼ^(−β) − 2αβ·aⱼ·Σ gᵢ·bᵢ/uᵢ, over the i whose windows hold j: again j's neighbours.
         activations, root = ctx.saved_tensors
         direct = root.sqrt().mul_(root).mul_(gradient_NCHW)
         shared = _sum_over_neighbours((direct * activations).mul_(root).mul_(root))
-        return direct.sub_(shared.mul_(activations), alpha=2 * ALPHA * BETA)
+        gradient: Tensor = direct.sub_(shared.mul_(activations), alpha=2 * ALPHA * BETA)
+        return gradient
 
 
 def _sum_over_neighbours(values_NCHW: Tensor) -> Tensor:
@@ -52,5 +53,5 @@ def local_response_norm(activations_NCHW: Tensor) -> Tensor:
     The sum is not divided by n, unlike torch.nn.LocalResponseNorm's. A tower passes its own channels only,
     so that no window reaches into another tower. Any floating dtype and memory format; same shape out.
     """
-    normalized: Tensor = _LocalResponseNorm.apply(activations_NCHW)
+    normalized: Tensor = _LocalResponseNorm.apply(activations_NCHW)  # type: ignore[no-untyped-call]
     return normalized

@@ -14,7 +14,7 @@ from model.errors import BadPlacementError
 class Placement:
     """A device for each tower, or one that all towers share.
 
-    The devices of `two` may be the same one: the towers are then two all the same, and exchange as they would.
+    The devices of `two` may be the same one: the towers are two all the same, and exchange as ever.
     """
 
     devices: tuple[torch.device, ...]

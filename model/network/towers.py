@@ -62,7 +62,7 @@ class TowerLayer(nn.Module):
         return F.dropout(values, self._config.dropout, self.training)
 
     def _pool(self, maps_NCHW: Tensor) -> Tensor:
-        # P §3.4: either way a side of n becomes ⌊n/2⌋; the last overlapping window of an even side hangs over.
+        # P §3.4: a side of n becomes ⌊n/2⌋ either way; on an even side the last window of 3 hangs over.
         if self._config.pooling == "overlapping":
             return F.max_pool2d(maps_NCHW, kernel_size=3, stride=2, ceil_mode=True)
         return F.max_pool2d(maps_NCHW, kernel_size=2, stride=2)

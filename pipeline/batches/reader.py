@@ -23,7 +23,7 @@ _FIELDS: Final = ["image", "label", "sample_id"]
 
 
 class SplitReader:
-    """What FFCV's Reader knows of one file, of all shards of a split joined.
+    """What FFCV's Reader knows of one file, of all shards of a split joined, and the memory they are in.
 
     `metadata` is FFCV's, one row per sample with the fields f0 (image), f1 (label) and f2 (sample_id);
     pointers count from the start of the address space that `memory` reads from.
@@ -40,7 +40,7 @@ class SplitReader:
         paths = [dataset_dir / shard.file for shard in shards]
         readers = [_open(path, shard, manifest.image_size) for path, shard in zip(paths, shards, strict=True)]
         space = AddressSpace(paths)
-        self.handlers = readers[0].handlers
+        self.image_size = manifest.image_size
         self.num_samples = sum(shard.num_samples for shard in shards)
         self.metadata = np.concatenate([reader.metadata for reader in readers])
         starts = np.repeat(space.offsets, [shard.num_samples for shard in shards])

@@ -166,8 +166,9 @@ class _Preparation:
                 raise BadSourceError(f"no photo of {split.name} can be used: {self._commonest_reasons()}")
 
     def _commonest_reasons(self) -> str:
-        reasons = Counter(photo.reason for photo in self._quarantined)
-        examples = {photo.reason: photo.path for photo in self._quarantined}
+        photos = sorted(self._quarantined, reverse=True)
+        reasons = Counter(photo.reason for photo in photos)
+        examples = {photo.reason: photo.path for photo in photos}
         return ", ".join(
             f"{count} {reason} (as {examples[reason]})" for reason, count in reasons.most_common(10)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from contextlib import ExitStack
@@ -64,6 +65,7 @@ def demo(
         results.print(f"all in {time.monotonic() - began:.0f} s; the web page: {stack.url}/")
         if keep:
             wait(stack.url)
+        remarks.print("stopping the stack")
 
 
 def demo_settings(home: Path | None) -> Settings:
@@ -93,9 +95,6 @@ def classify_photos(client: Client, photos: list[HeldOut]) -> int:
 
 def wait(url: str) -> None:
     """Returns when interrupted."""
-    remarks.print(f"the stack stays up; try: TANDEM_URL={url} tandem runs")
-    remarks.print("Ctrl-C stops it")
-    try:
+    remarks.print(f"the stack stays up until Ctrl-C; try: TANDEM_URL={url} tandem runs")
+    with contextlib.suppress(KeyboardInterrupt):
         signal.pause()
-    except KeyboardInterrupt:
-        remarks.print("stopping")

@@ -6,6 +6,7 @@ import time
 from typing import Any, NamedTuple
 
 from model.config import ModelConfig
+from model.learning.recipe import RecipeConfig
 from service.cli.demo_photos import DemoPhotos
 from service.cli.errors import JobFailedError
 from service.cli.follow import follow
@@ -18,8 +19,11 @@ from service.domain.state import JobState
 DATASET = "tandem-demo"
 MODEL = "demo"
 NETWORK = "alexnet-tiny"
+RECIPE = "quick"
 WORKERS = 2
 POLL_SECONDS = 0.5
+STEPS_WANTED = 400
+MOST_EPOCHS = 20
 
 
 def prepare_photos(client: Client, photos: DemoPhotos) -> str:
@@ -79,12 +83,14 @@ class Trained(NamedTuple):
 
 def train_network(client: Client) -> Trained:
     """Trains on the demo's dataset and follows the run to its end."""
+    manifest = client.datasets.get(DATASET).manifest
+    assert manifest is not None
     run = client.runs.create(
         {
             "name": "demo",
             "dataset": DATASET,
             "model": {"preset": NETWORK},
-            "recipe": {"preset": "quick"},
+            "recipe": quick_recipe(manifest["splits"]["train"]["num_samples"]),
             "resources": {"num_workers": WORKERS},
         }
     )
@@ -95,6 +101,15 @@ def train_network(client: Client) -> Trained:
     top1, top5 = percent(1 - progress.val_top1_error), percent(1 - progress.val_top5_error)
     summary = f"{progress.step} steps with {WORKERS} workers; on held-out photos top-1 {top1}, top-5 {top5}"
     return Trained(run, summary)
+
+
+def quick_recipe(train_photos: int) -> dict[str, Any]:
+    """The quick recipe, with more epochs for a small dataset and a smaller batch for a tiny one."""
+    quick = RecipeConfig.preset(RECIPE)
+    batch_size = min(quick.global_batch_size, train_photos // WORKERS * WORKERS)
+    steps_per_epoch = max(1, train_photos // max(1, batch_size))
+    epochs = min(max(quick.epochs, STEPS_WANTED // steps_per_epoch), MOST_EPOCHS)
+    return {"preset": RECIPE, "global_batch_size": batch_size, "epochs": epochs}
 
 
 def publish_model(client: Client, run: Run) -> str:

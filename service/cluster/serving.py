@@ -58,10 +58,12 @@ class ServingClient:
             raise self._silent(error) from error
 
     def close(self) -> None:
+        """Closes all connections but those of `forward`."""
         self._http.close()
 
     async def aclose(self) -> None:
-        """Closes the connections of `forward`, on its event loop."""
+        """Closes all connections, on the event loop that `forward` belongs to."""
+        self.close()
         await self._async_http.aclose()
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:

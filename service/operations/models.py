@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from model.checkpoint_record import CheckpointRecord
+from model.checkpoint_record import CheckpointRecord, verify_file
 from model.errors import ModelError
 from model.published import WEIGHTS_FILE, ColourStatistics, DatasetOrigin, Label, PublishedModel
 from pipeline.errors import PipelineError
@@ -17,8 +17,6 @@ from service.domain.job import Job
 from service.domain.resolved_run import ResolvedRun
 from service.errors import ConflictError, NotFoundError, UnfitCheckpointError
 from service.store.models import PRODUCTION, ModelStore, check_alias
-
-COPY_BYTES = 2**20
 
 
 class ModelOperations:
@@ -43,8 +41,8 @@ class ModelOperations:
         source = _checkpoint(job, checkpoint)
         run = ResolvedRun.model_validate_json(job.work.specification.read_bytes())
         with self._models.candidate() as candidate:
-            sha256 = _copy_weights(source, candidate)
-            description = _describe(name, run, source, sha256)
+            trained = _copy_weights(source, candidate)
+            description = _describe(name, run, trained)
             description.save(candidate)
             self._serving.check(candidate.name)
             published = self._models.adopt(candidate, description)
@@ -53,13 +51,9 @@ class ModelOperations:
         return published
 
 
-def _describe(name: str, run: ResolvedRun, checkpoint: Path, weights_sha256: str) -> PublishedModel:
+def _describe(name: str, run: ResolvedRun, trained: CheckpointRecord) -> PublishedModel:
     """What will be known of the model; its version is 0 until the store gives it one."""
     manifest, statistics = _dataset(run)
-    try:
-        trained = CheckpointRecord.load(checkpoint)
-    except ModelError as error:
-        raise UnfitCheckpointError(str(error)) from error
     return PublishedModel(
         name=name,
         version=0,
@@ -78,7 +72,7 @@ def _describe(name: str, run: ResolvedRun, checkpoint: Path, weights_sha256: str
         metrics=trained.metrics,
         run_id=run.run_id,
         step=trained.step,
-        weights_sha256=weights_sha256,
+        weights_sha256=trained.weights_sha256,
     )
 
 
@@ -107,17 +101,17 @@ def _checkpoint(job: Job, name: str | None) -> Path:
     return job.work.checkpoints / (name or names[-1])
 
 
-def _copy_weights(checkpoint: Path, candidate: Path) -> str:
-    """Copies the weights and returns their SHA-256, in hex."""
-    digest = hashlib.sha256()
+def _copy_weights(checkpoint: Path, candidate: Path) -> CheckpointRecord:
+    """Copies the weights, sees that the copy is what the checkpoint's record says, and returns the record."""
     try:
-        with (checkpoint / WEIGHTS_FILE).open("rb") as source, (candidate / WEIGHTS_FILE).open("wb") as copy:
-            while chunk := source.read(COPY_BYTES):
-                digest.update(chunk)
-                copy.write(chunk)
+        shutil.copyfile(checkpoint / WEIGHTS_FILE, candidate / WEIGHTS_FILE)
+        record = CheckpointRecord.load(checkpoint)
+        verify_file(candidate / WEIGHTS_FILE, record.weights_sha256)
     except FileNotFoundError as error:
         # A run that still trains lets go of its older checkpoints.
         raise ConflictError(
             f"checkpoint {checkpoint.name} has just been removed: name a newer one"
         ) from error
-    return digest.hexdigest()
+    except ModelError as error:
+        raise UnfitCheckpointError(str(error)) from error
+    return record

@@ -22,6 +22,9 @@ from service.serving.uploads import photos_in
 from service.settings import Settings
 from service.store.models import ModelStore
 
+# A client that has stopped reading its answer must not keep the process from ending.
+GRACE_SECONDS = 30
+
 router = APIRouter()
 
 
@@ -52,7 +55,9 @@ def serve(settings: Settings, host: str, port: int) -> None:
     Raises `StackError` for a taken port.
     """
     listener = listen(host, port)
-    config = uvicorn.Config(create_app(settings), log_config=None, access_log=False)
+    config = uvicorn.Config(
+        create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
+    )
     uvicorn.Server(config).run(sockets=[listener])
 
 

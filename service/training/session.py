@@ -87,7 +87,7 @@ class Session:
             yield line
 
     def _train_epoch(self) -> tuple[bool, float | None]:
-        """Trains to the end of the epoch or to a stop: whether it was asked for, and the mean loss of its steps."""
+        """Trains to the end of the epoch or to a stop: whether it was asked for, and the mean loss."""
         losses = []
         stopped = False
         for report in self._trainer.train_epoch(self._training_batches()):

@@ -73,9 +73,12 @@ def test_more_workers_than_the_cluster_has_says_what_there_is(
 def test_gpus_the_cluster_does_not_have(stack: Stack, dataset: str) -> None:
     spec = {"dataset": dataset, "model": {"preset": "alexnet-tiny"}, "recipe": {"preset": "quick"}}
     status, problem = refused(
-        stack, "/runs", {**spec, "resources": {"num_workers": 40, "accelerator": "gpu"}}
+        stack,
+        "/runs",
+        {**spec, "resources": {"num_workers": 4, "accelerator": "gpu", "devices_per_worker": 2}},
     )
     assert (status, problem["code"]) == (422, "infeasible")
+    assert "2 GPU(s) each" in problem["detail"]
 
 
 def test_a_dataset_name_that_exists(stack: Stack, dataset: str, photos: Path) -> None:

@@ -1,4 +1,4 @@
-"""The whole path on a real stack, driven through REST alone: prepare, train on two workers, publish, classify."""
+"""The whole path on a real stack, over REST alone: prepare, train on two workers, publish, classify."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def test_too_many_unusable_photos_fail_with_the_reasons_and_leave_nothing(
     with pytest.raises(TooManyQuarantinedError) as caught:
         run_prepare(photo_source, tmp_path / "out", config)
     assert "of 93 photos" in str(caught.value)
-    assert "2 not_an_image (as train/dog/text.jpg), 1 empty (as train/dog/zero.jpg)" in str(caught.value)
+    assert "2 not_an_image (as train/cat/notes.txt), 1 empty (as train/dog/zero.jpg)" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -26,7 +26,7 @@ def test_however_many_ask_at_once_a_version_is_loaded_once(three_versions: Model
         registry = ModelRegistry(three_versions)
         found = await asyncio.gather(*(registry.get("colours", 1) for _ in range(10)))
         assert len({id(classifier) for classifier in found}) == 1
-        assert found[0].description.version == 1
+        assert found[0].published.version == 1
 
     asyncio.run(ask())
 
@@ -51,7 +51,7 @@ def test_who_goes_away_while_it_loads_leaves_the_others_waiting_well(three_versi
         patient = asyncio.create_task(registry.get("colours", 1))
         await asyncio.sleep(0)
         impatient.cancel()
-        assert (await patient).description.version == 1
+        assert (await patient).published.version == 1
 
     asyncio.run(ask())
 
@@ -66,7 +66,7 @@ def test_a_version_that_failed_to_load_is_tried_again(three_versions: ModelStore
         with pytest.raises(BadCheckpointError):
             await registry.get("colours", 1)
         weights.write_bytes(whole)
-        assert (await registry.get("colours", 1)).description.version == 1
+        assert (await registry.get("colours", 1)).published.version == 1
         with pytest.raises(NotFoundError):
             await registry.get("colours", 4)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from model.config import ModelConfig
-from model.published import Label, PixelStatistics, PublishedModel, TrainedOn
+from model.published import ColourStatistics, DatasetOrigin, Label, PublishedModel
 from service.errors import InvalidSpecError, NotFoundError
 from service.store.models import ModelStore
 
@@ -20,16 +21,16 @@ def describe(name: str) -> PublishedModel:
     return PublishedModel(
         name=name,
         version=0,
-        created_at="2026-01-01T00:00:00.000+00:00",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
         architecture=ModelConfig.preset("alexnet-tiny", num_classes=2),
         image_size=72,
         labels=labels,
-        statistics=PixelStatistics(
+        statistics=ColourStatistics(
             channel_mean=(1, 2, 3),
             pca_eigenvalues=(3, 2, 1),
             pca_eigenvectors=((1, 0, 0), (0, 1, 0), (0, 0, 1)),
         ),
-        dataset=TrainedOn(name="photos", checksum="0" * 32),
+        dataset=DatasetOrigin(name="photos", checksum="0" * 32),
         metrics={},
         run_id="run-1",
         step=3,

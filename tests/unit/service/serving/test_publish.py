@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
-from model.published import PublishedModel
+from model.published import PublishedModel, sha256_of
 from service.cluster.serving import ServingClient
 from service.domain.job import Job
 from service.domain.job_folder import JobFolder
@@ -30,6 +31,14 @@ from service.store.models import ModelStore
 
 def newest_weights(run: Job) -> Path:
     return run.work.checkpoints / "step-00000002" / "weights.safetensors"
+
+
+def rewrite_weights(run: Job, weights: dict[str, torch.Tensor]) -> None:
+    """Changes the newest checkpoint's weights and its record of them, as if training had left them so."""
+    save_file(weights, newest_weights(run))
+    path = newest_weights(run).with_name("checkpoint.json")
+    record = json.loads(path.read_text()) | {"weights_sha256": sha256_of(newest_weights(run))}
+    path.write_text(json.dumps(record))
 
 
 def assert_refused_leaving_nothing(
@@ -104,12 +113,19 @@ def test_truncated_weights_leave_nothing(
     assert_refused_leaving_nothing(models, run, settings, UnfitCheckpointError)
 
 
+def test_a_flipped_bit_leaves_nothing(models: ModelOperations, run: Job, settings: Settings) -> None:
+    weights = bytearray(newest_weights(run).read_bytes())
+    weights[-100] ^= 1
+    newest_weights(run).write_bytes(weights)
+    assert_refused_leaving_nothing(models, run, settings, UnfitCheckpointError)
+
+
 def test_weights_that_are_not_numbers_leave_nothing(
     models: ModelOperations, run: Job, settings: Settings
 ) -> None:
     weights = load_file(newest_weights(run))
     weights["conv1.bias"][0] = float("nan")
-    save_file(weights, newest_weights(run))
+    rewrite_weights(run, weights)
     assert_refused_leaving_nothing(models, run, settings, UnfitCheckpointError)
 
 
@@ -117,7 +133,7 @@ def test_weights_whose_answer_is_no_number_leave_nothing(
     models: ModelOperations, run: Job, settings: Settings
 ) -> None:
     weights = {name: tensor * 1e30 for name, tensor in load_file(newest_weights(run)).items()}
-    save_file(weights, newest_weights(run))
+    rewrite_weights(run, weights)
     assert_refused_leaving_nothing(models, run, settings, UnfitCheckpointError)
 
 
@@ -126,7 +142,7 @@ def test_weights_of_another_network_leave_nothing(
 ) -> None:
     weights = load_file(newest_weights(run))
     del weights["conv2.weight"]
-    save_file(weights, newest_weights(run))
+    rewrite_weights(run, weights)
     assert_refused_leaving_nothing(models, run, settings, UnfitCheckpointError)
 
 

@@ -1,0 +1,68 @@
+"""Local response normalisation against the paper's formula, written out channel by channel."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.network.lrn import local_response_norm
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+
+
+def formula(activations_NCHW: Tensor) -> Tensor:
+    """P §3.3: b_i = a_i / (2 + 1e-4 · Σ a_j², j from max(0, i−2) to min(C−1, i+2))^0.75."""
+    channels = activations_NCHW.shape[1]
+    normalized = []
+    for i in range(channels):
+        neighbours = activations_NCHW[:, max(0, i - 2) : min(channels - 1, i + 2) + 1]
+        denominator = (2 + 1e-4 * (neighbours**2).sum(dim=1)) ** 0.75
+        normalized.append(activations_NCHW[:, i] / denominator)
+    return torch.stack(normalized, dim=1)
+
+
+def activations(channels: int, layout: torch.memory_format, dtype: torch.dtype) -> Tensor:
+    drawn = torch.randn(2, channels, 3, 4, generator=torch.Generator().manual_seed(channels), dtype=dtype)
+    return (drawn * 100).contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 16, 48])
+def test_output_is_the_formulas(channels: int, layout: torch.memory_format) -> None:
+    values = activations(channels, layout, torch.float64)
+    torch.testing.assert_close(local_response_norm(values), formula(values), rtol=1e-13, atol=1e-13)
+
+
+def test_float32_output_is_the_formulas() -> None:
+    values = activations(48, torch.channels_last, torch.float32)
+    torch.testing.assert_close(local_response_norm(values), formula(values.double()).float())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("channels", [1, 3, 8])
+def test_gradient_is_the_numerical_one(channels: int, layout: torch.memory_format) -> None:
+    values = activations(channels, layout, torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(local_response_norm, values)
+
+
+def test_gradient_is_the_one_of_the_formula() -> None:
+    values = activations(48, torch.channels_last, torch.float64).requires_grad_()
+    weights = torch.randn(values.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    (own,) = torch.autograd.grad((local_response_norm(values) * weights).sum(), values)
+    (expected,) = torch.autograd.grad((formula(values) * weights).sum(), values)
+    torch.testing.assert_close(own, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_sum_is_not_divided_by_the_window() -> None:
+    values = activations(16, torch.contiguous_format, torch.float64)
+    papers = torch.nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)
+    torch.testing.assert_close(local_response_norm(values), papers(values), rtol=1e-12, atol=1e-12)
+
+
+def test_the_input_and_its_layout_are_kept() -> None:
+    values = activations(16, torch.channels_last, torch.float32)
+    before = values.clone()
+    output = local_response_norm(values)
+    assert output.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(values, before)

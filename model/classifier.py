@@ -76,7 +76,9 @@ class Classifier:
         From the centre view, or with `views=10` the mean of the softmax over corners, centre and their mirror
         images (P §4.1). Raises ValueError for another number of views.
         """
-        images_NSS3 = torch.from_numpy(photos_NSS3).to(self._network.input_device)
+        # Decoded photos may be views of read-only bytes, which torch does not take.
+        writable_NSS3 = np.require(photos_NSS3, requirements="W")
+        images_NSS3 = torch.from_numpy(writable_NSS3).to(self._network.input_device)
         if views == 1:
             views_NV3CC = self._views.centre_view(images_NSS3)[:, None]
         elif views == 10:

@@ -77,12 +77,6 @@ class SplitMemory(OSCacheManager):  # type: ignore[misc]
         self.context.mmap = array
 
 
-def class_counts(dataset_dir: Path, split: str) -> NDArray[np.int64]:
-    """Photos per label in a split: int64 [classes]."""
-    num_classes = len(Manifest.load(dataset_dir).classes)
-    return np.bincount(SplitReader(dataset_dir, split).labels, minlength=num_classes)
-
-
 def _open(path: Path, shard: Shard, image_size: int) -> Reader:
     """Opens a shard, as far as that can be done without reading photos."""
     try:
@@ -107,7 +101,8 @@ def _is_sound(reader: Reader, shard: Shard, image_size: int) -> bool:
     images, table = reader.metadata["f0"], reader.alloc_table
     if not np.array_equal(table["ptr"], images["data_ptr"]):
         return False
-    is_raw = images["mode"] == IMAGE_MODES["raw"]
+    # FFCV copies whatever is not marked as JPEG.
+    is_raw = images["mode"] != IMAGE_MODES["jpg"]
     return bool(
         (table["ptr"] < shard.size_bytes).all()
         and (table["size"] <= shard.size_bytes - table["ptr"]).all()

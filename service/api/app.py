@@ -10,10 +10,11 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from service.api import classify, datasets, events, health, models, page, problems, runs
+from service.api import classify, datasets, events, health, models, page, runs
 from service.api.metrics import MeasureRequests
 from service.api.security import LOOPBACK_HOSTS
 from service.api.state import ControlPlane
+from service.http import problems
 from service.settings import Settings
 
 
@@ -27,6 +28,7 @@ def create_app(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
+            await plane.serving.aclose()
             await run_sync(plane.close)
 
     app = FastAPI(title="Tandem", version=version("tandem"), lifespan=lifespan)

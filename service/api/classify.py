@@ -7,11 +7,11 @@ from typing import Annotated, Any, Final
 import httpx
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
-from service.api.body import read_body
 from service.api.dependencies import CurrentSettings, Serving
 from service.api.security import require
 from service.domain.classification import Classification, ClassifyOptions
 from service.domain.names import NAME_PATTERN
+from service.http.body import read_body
 
 PASSED_ON = ("content-type", "retry-after")
 

@@ -19,7 +19,7 @@ from service.cli.server_options import Home
 from service.cli.steps import Steps
 from service.client import Client
 from service.errors import StackError
-from service.listener import listen
+from service.http.listener import listen
 from service.settings import Settings
 from service.stack.ray_head import free_port
 from service.stack.up import local_stack

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import httpx
 
 from service.errors import StackError
-from service.listener import listen
+from service.http.listener import listen
 from service.settings import Settings
 
 IMPORT_SECONDS = 120

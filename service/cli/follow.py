@@ -22,15 +22,9 @@ PLAIN_EVERY_SECONDS = 10.0
 def follow(client: Client, run_id: str) -> Run:
     """Shows a run's events until it is over and returns it.
 
-    Raises `JobFailedError` when it does not end `succeeded`. An interrupt leaves the run training.
+    Raises `JobFailedError` when it does not end `succeeded`.
     """
-    try:
-        show(client.runs.events(run_id))
-    except KeyboardInterrupt:
-        remarks.print(
-            f"run {run_id} goes on: 'tandem status {run_id}' shows it, 'tandem stop {run_id}' stops it"
-        )
-        raise
+    show(client.runs.events(run_id))
     run = client.runs.get(run_id)
     if run.state is not JobState.SUCCEEDED:
         raise JobFailedError(f"run {run_id} {_state(run.state, run.reason)}; see 'tandem logs {run_id}'")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from service.cli.connection import connect
 from service.cli.output import duration, percent, print_json, remarks, results
@@ -27,20 +26,10 @@ def list_runs(
     if as_json:
         print_json({"items": [run.model_dump(mode="json") for run in runs]})
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("run", "state", "dataset", "model", "step", "top-1", "created"):
-        table.add_column(heading, no_wrap=True)
+    _print_row("run", "state", "dataset", "model", "step", "top-1")
     for run in runs:
-        table.add_row(
-            run.id,
-            run.state,
-            run.spec["dataset"],
-            run.spec["model"]["preset"],
-            _steps(run) or "–",
-            _accuracy(run.progress.val_top1_error),
-            run.created_at[:19].replace("T", " "),
-        )
-    results.print(table)
+        dataset, model = run.spec["dataset"], run.spec["model"]["preset"]
+        _print_row(run.id, run.state, dataset, model, _steps(run), _accuracy(run.progress.val_top1_error))
 
 
 def show_run(run_id: RunId, as_json: AsJson = False) -> None:
@@ -81,6 +70,12 @@ def stop_run(
         print_json(run.model_dump(mode="json"))
     else:
         remarks.print(f"run {run.id} is {run.state}")
+
+
+def _print_row(*cells: str) -> None:
+    # Not a rich table: that shortens cells to the terminal's width, and an id must stay whole.
+    widths = (36, 11, 20, 12, 28, 0)
+    results.print("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
 
 
 def _facts(run: Run) -> dict[str, str]:

@@ -12,6 +12,8 @@ from service.cli.connection import connect
 from service.cli.errors import BadArgumentsError, BadSpecFileError
 from service.cli.follow import follow
 from service.cli.output import print_json, remarks, results
+from service.client import Client
+from service.client.answers import Run
 
 
 def train(
@@ -38,11 +40,21 @@ def train(
         if not as_json:
             results.print(run.id)
         if follow_run:
-            run = follow(client, run.id)
+            run = _follow_unless_interrupted(client, run.id)
     if as_json:
         print_json(run.model_dump(mode="json"))
     elif not follow_run:
         remarks.print(f"{run.state}; see it with: tandem status {run.id}")
+
+
+def _follow_unless_interrupted(client: Client, run_id: str) -> Run:
+    try:
+        return follow(client, run_id)
+    except KeyboardInterrupt:
+        remarks.print(
+            f"the run goes on; see it with: tandem status {run_id}; stop it with: tandem stop {run_id}"
+        )
+        raise
 
 
 def specification(

@@ -41,7 +41,7 @@ class PhotoPrediction(BaseModel):
 
 
 class Timing(BaseModel):
-    """Where the milliseconds of a request went, from its first byte read to its answer made."""
+    """Where the milliseconds of a request went, from its body read to its answer made."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -10,10 +10,10 @@ from typing import Annotated
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, status
 
-from service.api import problems
-from service.api.body import read_body
 from service.domain.classification import Classification, ClassifyOptions
-from service.listener import listen
+from service.http import problems
+from service.http.body import read_body
+from service.http.listener import listen
 from service.serving.batcher import Batcher, BatchLimits
 from service.serving.decoder import Decoder
 from service.serving.operations import ClassifyOperations

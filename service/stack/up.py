@@ -16,8 +16,8 @@ import httpx
 import structlog
 from pydantic import SecretStr
 
-from service.api.server import listen
 from service.errors import StackError
+from service.http.listener import listen
 from service.settings import Settings
 from service.stack.processes import Child, Command
 from service.stack.ray_head import free_port, ray_head

@@ -92,9 +92,10 @@ class FolderSource:
                     f"class folder {class_id!r} in {folder} has a name that cannot be printed"
                 )
             name = f"{split}/{class_id}" if split else class_id
-            photos.extend(Photo(path, class_id, size) for path, size in _files_below(self.root, name))
-        if not photos:
-            raise BadSourceError(f"the class folders of {folder} hold no photos")
+            found = [Photo(path, class_id, size) for path, size in _files_below(self.root, name)]
+            if not found:
+                raise BadSourceError(f"class folder {folder / class_id} holds no photos: fill or remove it")
+            photos.extend(found)
         return sorted(photos)
 
 

@@ -68,7 +68,8 @@ def test_folder_named_train_with_photos_in_it_is_a_class(tmp_path):
     [
         ([], "holds no class folders"),
         (["loose.jpg"], "holds no class folders"),
-        (["a/.hidden"], "hold no photos"),
+        (["a/.hidden"], "class folder .*a holds no photos"),
+        (["a/1.jpg", "b/.hidden"], "class folder .*b holds no photos"),
         (["train/a/1.jpg", "val/2.jpg"], "val holds no class folders"),
     ],
 )

@@ -16,7 +16,7 @@ from ffcv.reader import Reader
 
 from pipeline.batches.decoder import PhotoDecoder
 from pipeline.batches.loader import ShardLoader
-from pipeline.batches.reader import SplitReader, class_counts
+from pipeline.batches.reader import SplitReader
 from pipeline.config import PrepareConfig
 from pipeline.errors import BadDatasetError
 from pipeline.photos.decode import square_photo
@@ -220,9 +220,13 @@ def test_cut_shard_is_refused(dataset):
         ShardLoader(dataset, "train", batch_size=1)
 
 
-def test_classes_are_counted(prepared):
-    labels = [label for _, label in stored_photos(prepared.path, "val").values()]
-    assert class_counts(prepared.path, "val").tolist() == np.bincount(labels).tolist() == [7, 8, 8]
+def test_labels_and_sample_ids_are_joined_in_the_order_of_the_shards(prepared):
+    reader = SplitReader(prepared.path, "val")
+    stored = stored_photos(prepared.path, "val")
+    assert dict(zip(reader.sample_ids.tolist(), reader.labels.tolist(), strict=True)) == {
+        sample_id: label for sample_id, (_, label) in stored.items()
+    }
+    assert reader.sample_ids.tolist() == list(stored)
 
 
 def test_torch_and_numba_are_left_as_found(prepared):

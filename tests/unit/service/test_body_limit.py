@@ -9,8 +9,8 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from service.api.body import read_body
 from service.errors import PayloadTooLargeError
+from service.http.body import read_body
 
 CHUNK = b"x" * 100
 

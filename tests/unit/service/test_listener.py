@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.errors import StackError
-from service.listener import listen
+from service.http.listener import listen
 
 
 def test_a_port_of_its_own_is_chosen_and_held() -> None:

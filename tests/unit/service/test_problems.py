@@ -12,8 +12,8 @@ from pydantic import BaseModel, model_validator
 from model.errors import BadCheckpointError
 from pipeline.errors import BadDatasetError, DatasetExistsError
 from service import errors
-from service.api import problems
 from service.errors import FieldProblem
+from service.http import problems
 
 
 class Order(BaseModel):

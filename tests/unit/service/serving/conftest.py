@@ -33,7 +33,7 @@ from service.domain.job_folder import JobFolder, checkpoint_name, now
 from service.domain.resolved_run import Allocation, DatasetPin, ResolvedRun
 from service.domain.spec import ModelSpec, RunSpec
 from service.domain.state import JobState
-from service.listener import listen
+from service.http.listener import listen
 from service.operations.models import ModelOperations
 from service.serving.app import create_app
 from service.settings import Settings

@@ -43,6 +43,10 @@ class Reconciler:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
     def wake(self) -> None:
         """Looks at the jobs now rather than at the end of the interval."""
         self._wake.set()

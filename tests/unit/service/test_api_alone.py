@@ -1,0 +1,168 @@
+"""The control plane with nothing behind it: it stays up, says what is missing, and lets in only who may."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from service.api.app import create_app
+from service.api.security import refuse_open_host
+from service.api.state import ControlPlane
+from service.errors import StackError
+from service.settings import Settings
+from service.stack.ray_head import free_port
+from service.store.database import Database
+from service.store.tokens import TokenStore
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        home=tmp_path,
+        ray_url=f"http://127.0.0.1:{free_port()}",
+        serving_url=f"http://127.0.0.1:{free_port()}",
+    )
+
+
+@asynccontextmanager
+async def api(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(settings)
+    plane: ControlPlane = app.state.control_plane
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client,
+    ):
+        yield client
+    assert not plane.reconciler.is_alive
+
+
+def ask(settings: Settings, method: str, path: str, **options: object) -> httpx.Response:
+    async def once() -> httpx.Response:
+        async with api(settings) as client:
+            return await client.request(method, path, **options)  # type: ignore[arg-type]
+
+    return anyio.run(once)
+
+
+def test_it_is_alive_and_says_who_does_not_answer(settings: Settings) -> None:
+    assert ask(settings, "GET", "/healthz").status_code == 200
+    answer = ask(settings, "GET", "/readyz")
+    assert answer.status_code == 503
+    checks = answer.json()["checks"]
+    assert checks["database"] == "ok"
+    assert "Ray's head" in checks["ray"]
+    assert "serving" in checks["serving"]
+
+
+def test_a_dead_ray_head_refuses_a_run_and_keeps_none(settings: Settings) -> None:
+    answer = ask(settings, "POST", "/api/v1/runs", json={"dataset": "photos"})
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "cluster_unreachable"
+    assert "Retry-After" in answer.headers
+    assert ask(settings, "GET", "/api/v1/runs").json() == {"items": [], "next_cursor": None}
+    assert list(settings.runs.iterdir()) == []
+
+
+def test_metrics_count_requests_by_route_and_jobs_by_state(settings: Settings) -> None:
+    async def scrape() -> str:
+        async with api(settings) as client:
+            await client.get("/api/v1/runs/one-that-is-not-there")
+            return (await client.get("/metrics")).text
+
+    text = anyio.run(scrape)
+    assert 'tandem_http_requests_total{method="GET",route="/runs/{run_id}",status="404"} 1.0' in text
+
+
+@pytest.fixture
+def guarded(settings: Settings) -> Iterator[tuple[Settings, dict[str, str]]]:
+    """A home with one token for each scope."""
+    database = Database(settings.resolved_database_url)
+    tokens = TokenStore(database)
+    yield settings, {scope: tokens.create(scope, [scope]) for scope in ("read", "write", "predict")}
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("GET", "/api/v1/runs", "read"),
+        ("GET", "/api/v1/datasets", "read"),
+        ("GET", "/metrics", "read"),
+        ("POST", "/api/v1/runs", "write"),
+        ("POST", "/api/v1/datasets", "write"),
+        ("POST", "/api/v1/models/some/versions", "write"),
+        ("POST", "/api/v1/classify", "predict"),
+    ],
+)
+def test_each_route_wants_its_scope(
+    guarded: tuple[Settings, dict[str, str]], method: str, path: str, scope: str
+) -> None:
+    settings, tokens = guarded
+
+    async def ask_with_each() -> dict[str, int]:
+        async with api(settings) as client:
+            found = {"nobody": (await client.request(method, path)).status_code}
+            for name, token in tokens.items():
+                headers = {"Authorization": f"Bearer {token}"}
+                found[name] = (await client.request(method, path, headers=headers)).status_code
+            return found
+
+    found = anyio.run(ask_with_each)
+    assert found.pop("nobody") == 401
+    assert found.pop(scope) not in {401, 403}
+    assert set(found.values()) == {403}
+
+
+def test_an_unknown_token_is_refused(guarded: tuple[Settings, dict[str, str]]) -> None:
+    settings, _ = guarded
+    answer = ask(settings, "GET", "/api/v1/runs", headers={"Authorization": "Bearer tdm_guess"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_the_token_in_the_settings_opens_everything(settings: Settings) -> None:
+    settings = settings.model_copy(update={"token": SecretStr("chosen elsewhere")})
+    headers = {"Authorization": "Bearer chosen elsewhere"}
+    assert ask(settings, "GET", "/api/v1/runs", headers=headers).status_code == 200
+
+
+def test_without_a_token_it_refuses_to_listen_beyond_loopback(settings: Settings) -> None:
+    database = Database(settings.resolved_database_url)
+    tokens = TokenStore(database)
+    everywhere = settings.model_copy(update={"host": "0.0.0.0"})
+    with pytest.raises(StackError, match="token create"):
+        refuse_open_host(everywhere, tokens)
+    tokens.create("one", ["read"])
+    refuse_open_host(everywhere, tokens)
+    database.close()
+
+
+def test_without_a_token_only_this_machine_is_answered(settings: Settings) -> None:
+    answer = ask(settings, "GET", "/api/v1/runs", headers={"Host": "elsewhere.example"})
+    assert answer.status_code == 400
+
+
+def test_a_server_with_tokens_reads_only_under_its_roots(
+    guarded: tuple[Settings, dict[str, str]], tmp_path: Path
+) -> None:
+    settings, tokens = guarded
+    photos = tmp_path / "photos"
+    (photos / "inside").mkdir(parents=True)
+    (photos / "way-out").symlink_to("/etc")
+    settings = settings.model_copy(update={"source_roots": (photos,)})
+    headers = {"Authorization": f"Bearer {tokens['write']}"}
+
+    def prepare(path: str) -> int:
+        body = {"name": "x", "source": {"path": path}}
+        return ask(settings, "POST", "/api/v1/datasets", json=body, headers=headers).status_code
+
+    assert prepare(str(photos / "inside")) == 202
+    assert prepare("/etc") == 403
+    assert prepare(str(photos / ".." / "..")) == 403
+    assert prepare(str(photos / "way-out")) == 403

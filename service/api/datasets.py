@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response, status
-from pydantic import BaseModel
 
-from pipeline.shards.manifest import Manifest
 from service.api.dependencies import Datasets, Jobs, Plane, Reconciling
 from service.api.security import require
+from service.domain.answers import Dataset as DatasetAnswer
+from service.domain.answers import PreparationProgress
 from service.domain.names import NAME_PATTERN
 from service.domain.spec import DatasetSpec
-from service.domain.state import JobState
 from service.errors import NotFoundError
 from service.operations.datasets import Dataset
 from service.operations.jobs import stop
@@ -24,48 +23,42 @@ write = [Depends(require("write"))]
 DatasetName = Annotated[str, Path(pattern=NAME_PATTERN)]
 
 
-class DatasetView(BaseModel):
+def answer(dataset: Dataset) -> DatasetAnswer:
     """A dataset as clients see it; the manifest is there once the dataset is whole."""
-
-    name: str
-    state: JobState
-    reason: str | None = None
-    progress: dict[str, Any] = {}
-    manifest: Manifest | None = None
-
-    @classmethod
-    def of(cls, dataset: Dataset) -> DatasetView:
-        view = cls(name=dataset.name, state=dataset.state, manifest=dataset.manifest)
-        if dataset.job is not None:
-            view.reason, view.progress = dataset.job.reason, dataset.job.progress
-        return view
+    return DatasetAnswer(
+        name=dataset.name,
+        state=dataset.state,
+        reason=dataset.job.reason if dataset.job else None,
+        progress=PreparationProgress.model_validate(dataset.job.progress if dataset.job else {}),
+        manifest=dataset.manifest.model_dump(mode="json") if dataset.manifest else None,
+    )
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, dependencies=write)
 def create_dataset(
     spec: DatasetSpec, response: Response, plane: Plane, reconciler: Reconciling
-) -> DatasetView:
+) -> DatasetAnswer:
     """Prepares a dataset as a job. A server with tokens reads sources only under TANDEM_SOURCE_ROOTS."""
     job = plane.datasets.create(spec, confined=plane.tokens.any_exist())
     reconciler.wake()
     response.headers["Location"] = f"/api/v1/datasets/{spec.name}"
-    return DatasetView.of(Dataset(spec.name, job, None))
+    return answer(Dataset(spec.name, job, None))
 
 
 @router.get("", dependencies=read)
-def list_datasets(datasets: Datasets) -> dict[str, list[DatasetView]]:
-    return {"items": [DatasetView.of(dataset) for dataset in datasets.list()]}
+def list_datasets(datasets: Datasets) -> dict[str, list[DatasetAnswer]]:
+    return {"items": [answer(dataset) for dataset in datasets.list()]}
 
 
 @router.get("/{name}", dependencies=read)
-def get_dataset(name: DatasetName, datasets: Datasets) -> DatasetView:
-    return DatasetView.of(datasets.get(name))
+def get_dataset(name: DatasetName, datasets: Datasets) -> DatasetAnswer:
+    return answer(datasets.get(name))
 
 
 @router.post("/{name}/stop", dependencies=write)
 def stop_preparation(
     name: DatasetName, response: Response, datasets: Datasets, jobs: Jobs, reconciler: Reconciling
-) -> DatasetView:
+) -> DatasetAnswer:
     """Stops the preparation of a dataset; what it had written goes with it."""
     dataset = datasets.get(name)
     if dataset.job is None:
@@ -73,7 +66,7 @@ def stop_preparation(
     _, changed = stop(jobs, dataset.job, "now", grace_seconds=0)
     reconciler.wake()
     response.status_code = status.HTTP_202_ACCEPTED if changed else status.HTTP_200_OK
-    return DatasetView.of(datasets.get(name))
+    return answer(datasets.get(name))
 
 
 @router.delete("/{name}", status_code=status.HTTP_204_NO_CONTENT, dependencies=write)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response, status
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from model.published import PublishedModel
 from service.api.dependencies import Jobs, Models, Publishing
 from service.api.security import require
+from service.domain.answers import Model, ModelVersion
 from service.domain.names import NAME_PATTERN, Name
 from service.store.models import PRODUCTION, ModelStore
 
@@ -36,47 +36,27 @@ class AliasRequest(BaseModel):
     version: int
 
 
-class VersionView(BaseModel):
-    """One version of a model: where it comes from, and how well it did on the validation split."""
-
-    name: str
-    version: int
-    created_at: datetime
-    network: str
-    run_id: str
-    step: int
-    dataset: str
-    metrics: dict[str, float]
-
-    @classmethod
-    def of(cls, model: PublishedModel) -> VersionView:
-        return cls(
-            **model.model_dump(include={"name", "version", "created_at", "run_id", "step", "metrics"}),
-            network=model.architecture.network,
-            dataset=model.dataset.name,
-        )
+def version_answer(model: PublishedModel) -> ModelVersion:
+    """One version: where it comes from, and how well it did on the validation split."""
+    return ModelVersion(
+        **model.model_dump(include={"name", "version", "created_at", "run_id", "step", "metrics"}),
+        network=model.architecture.network,
+        dataset=model.dataset.name,
+    )
 
 
-class ModelView(BaseModel):
-    """A model: its versions, oldest first, and which of them each alias means."""
-
-    name: str
-    versions: list[VersionView]
-    aliases: dict[str, int]
-
-    @classmethod
-    def of(cls, models: ModelStore, name: str) -> ModelView:
-        return cls(
-            name=name,
-            versions=[VersionView.of(models.read(name, version)) for version in models.versions(name)],
-            aliases={alias: found.version for alias, found in models.aliases(name).items()},
-        )
+def answer(models: ModelStore, name: str) -> Model:
+    return Model(
+        name=name,
+        versions=[version_answer(models.read(name, version)) for version in models.versions(name)],
+        aliases={alias: found.version for alias, found in models.aliases(name).items()},
+    )
 
 
 @router.post("/{name}/versions", status_code=status.HTTP_201_CREATED, dependencies=write)
 def publish(
     name: ModelName, request: PublishRequest, response: Response, jobs: Jobs, models: Publishing
-) -> VersionView:
+) -> ModelVersion:
     """Copies a checkpoint of a run, the newest unless one is named, checks that it classifies, and shows it.
 
     The alias moves to the new version: `production` unless another is named, none where it is null.
@@ -84,24 +64,24 @@ def publish(
     job = jobs.get(request.run_id, "run")
     published = models.publish(name, job, checkpoint=request.checkpoint, alias=request.alias)
     response.headers["Location"] = f"/api/v1/models/{name}"
-    return VersionView.of(published)
+    return version_answer(published)
 
 
 @router.get("", dependencies=read)
-def list_models(models: Models) -> dict[str, list[ModelView]]:
-    return {"items": [ModelView.of(models, name) for name in models.names()]}
+def list_models(models: Models) -> dict[str, list[Model]]:
+    return {"items": [answer(models, name) for name in models.names()]}
 
 
 @router.get("/{name}", dependencies=read)
-def get_model(name: ModelName, models: Models) -> ModelView:
-    return ModelView.of(models, name)
+def get_model(name: ModelName, models: Models) -> Model:
+    return answer(models, name)
 
 
 @router.put("/{name}/aliases/{alias}", dependencies=write)
-def set_alias(name: ModelName, alias: AliasName, request: AliasRequest, models: Models) -> ModelView:
+def set_alias(name: ModelName, alias: AliasName, request: AliasRequest, models: Models) -> Model:
     """Points an alias at a version: a rollback is the alias on an older one."""
     models.set_alias(name, alias, request.version)
-    return ModelView.of(models, name)
+    return answer(models, name)
 
 
 @router.delete("/{name}/aliases/{alias}", status_code=status.HTTP_204_NO_CONTENT, dependencies=write)

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.dependencies import Jobs, Reconciling, Runs
 from service.api.security import require
-from service.domain.job import Attempt, Job, StopMode
+from service.domain.answers import Checkpoint, Run, RunPage, RunProgress
+from service.domain.job import Job, StopMode
 from service.domain.spec import RunSpec
 from service.domain.state import JobState
 from service.operations.jobs import checkpoints, log_tail, metrics, stop
@@ -21,61 +22,21 @@ read = [Depends(require("read"))]
 write = [Depends(require("write"))]
 
 
-class RunProgress(BaseModel):
-    """How far a run is; errors are fractions in [0, 1]."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    epoch: int | None = None
-    step: int | None = None
-    total_steps: int | None = None
-    images_per_second: float | None = None
-    eta_seconds: float | None = None
-    loss: float | None = None
-    val_top1_error: float | None = None
-    val_top5_error: float | None = None
-
-
-class CheckpointView(BaseModel):
-    name: str
-    step: int
-    size_bytes: int
-
-
-class RunView(BaseModel):
-    """A run as clients see it."""
-
-    id: str
-    name: str | None
-    state: JobState
-    reason: str | None
-    spec: dict[str, Any]
-    progress: RunProgress
-    attempts: list[Attempt]
-    checkpoints: list[CheckpointView]
-    created_at: str
-    finished_at: str | None
-
-    @classmethod
-    def of(cls, job: Job) -> RunView:
-        return cls(
-            **job.model_dump(include={"id", "name", "state", "reason", "spec", "created_at", "finished_at"}),
-            progress=RunProgress.model_validate(job.progress),
-            attempts=job.attempts,
-            checkpoints=[CheckpointView(**checkpoint) for checkpoint in checkpoints(job)],
-        )
-
-
-class RunPage(BaseModel):
-    items: list[RunView]
-    next_cursor: str | None
-
-
 class StopRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     mode: StopMode = "graceful"
     grace_seconds: float = Field(default=60, ge=0, le=3600)
+
+
+def answer(job: Job) -> Run:
+    """A run as clients see it."""
+    return Run(
+        **job.model_dump(include={"id", "name", "state", "reason", "spec", "created_at", "finished_at"}),
+        progress=RunProgress.model_validate(job.progress),
+        attempts=job.attempts,
+        checkpoints=[Checkpoint(**checkpoint) for checkpoint in checkpoints(job)],
+    )
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, dependencies=write)
@@ -85,7 +46,7 @@ def create_run(
     runs: Runs,
     reconciler: Reconciling,
     idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
-) -> RunView:
+) -> Run:
     """Starts a run. The same Idempotency-Key again answers with the run it made the first time."""
     idempotency = None
     if idempotency_key is not None:
@@ -95,7 +56,7 @@ def create_run(
     job = runs.create(spec, idempotency)
     reconciler.wake()
     response.headers["Location"] = f"/api/v1/runs/{job.id}"
-    return RunView.of(job)
+    return answer(job)
 
 
 @router.get("", dependencies=read)
@@ -107,24 +68,24 @@ def list_runs(
 ) -> RunPage:
     """Runs, newest first."""
     page = jobs.page("run", states=state or (), limit=limit, cursor=cursor)
-    return RunPage(items=[RunView.of(job) for job in page.items], next_cursor=page.next_cursor)
+    return RunPage(items=[answer(job) for job in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{run_id}", dependencies=read)
-def get_run(run_id: str, jobs: Jobs) -> RunView:
-    return RunView.of(jobs.get(run_id, "run"))
+def get_run(run_id: str, jobs: Jobs) -> Run:
+    return answer(jobs.get(run_id, "run"))
 
 
 @router.post("/{run_id}/stop", dependencies=write)
 def stop_run(
     run_id: str, response: Response, jobs: Jobs, reconciler: Reconciling, request: StopRequest | None = None
-) -> RunView:
+) -> Run:
     """202 when the run was asked to stop; 200 when it is over already and nothing changes."""
     request = request or StopRequest()
     job, changed = stop(jobs, jobs.get(run_id, "run"), request.mode, request.grace_seconds)
     reconciler.wake()
     response.status_code = status.HTTP_202_ACCEPTED if changed else status.HTTP_200_OK
-    return RunView.of(job)
+    return answer(job)
 
 
 @router.get("/{run_id}/metrics", dependencies=read)
@@ -147,7 +108,7 @@ def run_logs(
 
 
 @router.get("/{run_id}/checkpoints", dependencies=read)
-def run_checkpoints(run_id: str, jobs: Jobs) -> dict[Literal["items"], list[CheckpointView]]:
+def run_checkpoints(run_id: str, jobs: Jobs) -> dict[Literal["items"], list[Checkpoint]]:
     """The whole checkpoints the run keeps, oldest first."""
     found = checkpoints(jobs.get(run_id, "run"))
-    return {"items": [CheckpointView(**checkpoint) for checkpoint in found]}
+    return {"items": [Checkpoint(**checkpoint) for checkpoint in found]}

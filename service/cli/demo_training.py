@@ -13,7 +13,7 @@ from service.cli.follow import follow
 from service.cli.output import percent, remarks
 from service.cli.preparation_display import PreparationDisplay
 from service.client import ApiError, Client
-from service.client.answers import Dataset, Run
+from service.domain.answers import Dataset, Run
 from service.domain.state import JobState
 
 DATASET = "tandem-demo"

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from service.cli.errors import JobFailedError
 from service.cli.output import duration, percent, remarks
 from service.client import Client
-from service.client.answers import Run
 from service.client.events import RunEvent
+from service.domain.answers import Run
 from service.domain.events import EventKind
 from service.domain.state import JobState
 

@@ -8,7 +8,7 @@ import typer
 
 from service.cli.connection import connect
 from service.cli.output import duration, percent, print_json, remarks, results
-from service.client.answers import Run
+from service.domain.answers import Run
 from service.domain.state import JobState
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]

@@ -13,7 +13,7 @@ from service.cli.errors import BadArgumentsError, BadSpecFileError
 from service.cli.follow import follow
 from service.cli.output import print_json, remarks, results
 from service.client import Client
-from service.client.answers import Run
+from service.domain.answers import Run
 
 
 def train(

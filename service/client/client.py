@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from service.client.answers import Dataset, Model, ModelVersion
 from service.client.photos import Photo, upload
 from service.client.runs import Runs, body
 from service.client.transport import Transport
+from service.domain.answers import Dataset, Model, ModelVersion
 from service.domain.classification import Classification
 from service.domain.spec import DatasetSpec
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.client.answers import Run
 from service.client.events import EventStream, RunEvent
 from service.client.transport import Transport
+from service.domain.answers import Run
 from service.domain.job import StopMode
 from service.domain.spec import RunSpec
 from service.domain.state import JobState

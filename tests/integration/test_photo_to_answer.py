@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from service.client import Client
-from service.client.answers import Run
+from service.domain.answers import Run
 from service.domain.events import EventKind
 from service.domain.state import JobState
 from service.stack.up import Stack

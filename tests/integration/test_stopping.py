@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from service.client import Client
-from service.client.answers import Run
+from service.domain.answers import Run
 from service.domain.events import EventKind
 from service.domain.state import JobState
 from service.stack.up import Stack

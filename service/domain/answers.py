@@ -1,7 +1,8 @@
-"""What the server answers, typed. Fields that a newer server adds are ignored."""
+"""What the API answers, typed: made by its routes and read by its client."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -11,6 +12,8 @@ from service.domain.state import JobState
 
 
 class Answer(BaseModel):
+    """Fields that a newer server adds are ignored by an older client."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
@@ -48,6 +51,13 @@ class Run(Answer):
     finished_at: str | None = None
 
 
+class RunPage(Answer):
+    """Runs, newest first, and where the next page starts; None on the last."""
+
+    items: list[Run]
+    next_cursor: str | None
+
+
 class PreparationProgress(Answer):
     """How far a preparation is; None where nothing is known yet."""
 
@@ -75,7 +85,7 @@ class ModelVersion(Answer):
 
     name: str
     version: int
-    created_at: str
+    created_at: datetime
     network: str
     run_id: str
     step: int

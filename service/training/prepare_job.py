@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,6 +22,9 @@ def main() -> None:
         order = Preparation.model_validate_json(folder.specification.read_text())
         spec, out = order.spec, Path(order.out)
         lines = LineFile(folder.progress)
-        for progress in prepare(spec.source, out, spec.prepare_config, name=spec.name, val=spec.val):
-            lines.append(PrepareLine(at=now(), **asdict(progress)))
+        stage = prepare(spec.source, out, spec.prepare_config, name=spec.name, val=spec.val)
+        # Closed, the stage takes what it had written along, whatever ends this job.
+        with closing(stage):
+            for progress in stage:
+                lines.append(PrepareLine(at=now(), **asdict(progress)))
         lines.close()

@@ -36,6 +36,7 @@ BAD_INPUT = (
 )
 # What a server refuses for the request's own sake; other refusals are about the server, or who asks.
 BAD_REQUEST_STATUSES = frozenset({400, 404, 409, 413, 415, 422})
+TOKEN_STATUSES = frozenset({401, 403})
 
 
 def explain(error: Exception) -> Failure:
@@ -59,6 +60,8 @@ def _text(error: Exception) -> str:
         return f"{error.format_message()} See '{path} --help'."
     if isinstance(error, ValidationError):
         return "; ".join(f"{_place(entry['loc'])}: {entry['msg']}" for entry in error.errors())
+    if isinstance(error, ApiError) and error.status in TOKEN_STATUSES:
+        return f"{error}; commands send the token that TANDEM_TOKEN holds"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, ServiceError | PipelineError | ApiError | OSError):

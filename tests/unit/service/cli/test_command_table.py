@@ -130,3 +130,7 @@ def test_an_error_of_many_lines_is_told_in_one() -> None:
 def test_a_refusal_names_the_fields_it_is_about() -> None:
     error = ApiError(422, "invalid_spec", "cannot be done", [FieldProblem("recipe.epochs", "too many")])
     assert explain(error).line == "cannot be done (recipe.epochs: too many)"
+
+
+def test_a_missing_token_says_where_commands_take_it_from() -> None:
+    assert "TANDEM_TOKEN" in explain(ApiError(401, "unauthorized", "send a token", [])).line

@@ -47,7 +47,7 @@ def demo(
             photos = find_photos(data, cache_folder(), remarks.print)
             step.result = photos.description
         with steps.step("start") as step:
-            settings = demo_settings(home)
+            settings = demo_settings(home, photos.folder)
             stack = ending.enter_context(local_stack(settings))
             token = settings.token.get_secret_value() if settings.token else None
             client = ending.enter_context(Client(stack.url, token))
@@ -68,9 +68,11 @@ def demo(
         remarks.print("stopping the stack")
 
 
-def demo_settings(home: Path | None) -> Settings:
-    """The environment's settings for a server of the demo's own: loopback, and a port that is free."""
-    given: dict[str, Any] = {"url": None, "host": "127.0.0.1"} | ({"home": home} if home else {})
+def demo_settings(home: Path | None, photos: Path) -> Settings:
+    """The environment's settings for a server of the demo's own: loopback, a free port, and these photos."""
+    given: dict[str, Any] = {"url": None, "host": "127.0.0.1", "source_roots": (photos,)}
+    if home is not None:
+        given["home"] = home
     settings = Settings(**given)
     try:
         listen(settings.host, settings.port).close()

@@ -1,7 +1,8 @@
-"""A control plane to ask: the real application, served on a free loopback port, without a Ray head."""
+"""Settings of the tests' own, and the real control plane on a free loopback port, without a Ray head."""
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -81,6 +82,15 @@ class LiveServer:
             edit.begin_attempt()
             edit.move_to(JobState.RUNNING)
         return job
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the environment's settings nor those of a .env file where the tests were started."""
+    for name in os.environ:
+        if name.startswith("TANDEM_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

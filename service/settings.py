@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,7 @@ class Settings(BaseSettings):
     @classmethod
     def _split_roots(cls, roots: object) -> object:
         if isinstance(roots, str):
-            return tuple(Path(root).expanduser().resolve() for root in roots.split(":") if root)
+            return tuple(Path(root).expanduser().resolve() for root in roots.split(os.pathsep) if root)
         return roots
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,9 +42,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    settings = Settings(home=tmp_path_factory.mktemp("home"), port=free_port())
-    with local_stack(settings) as stack:
-        yield stack
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as environment:
+        # Neither the environment's settings nor those of a .env file where the tests were started.
+        for name in [name for name in os.environ if name.startswith("TANDEM_")]:
+            environment.delenv(name)
+        environment.chdir(home)
+        with local_stack(Settings(home=home, port=free_port())) as stack:
+            yield stack
 
 
 @pytest.fixture(scope="session")

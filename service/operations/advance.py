@@ -30,6 +30,8 @@ def advance(
 
     `error` is what the job's own `error.json` says, where it left one; it explains a failure better than Ray.
     """
+    if ray is None and stop_mode is not None:
+        return Advance(JobState.STOPPED, "stopped before Ray knew of it, or with the head that did")
     if ray is None:
         return Advance(JobState.INTERRUPTED, "Ray no longer knows the job: the head was lost or restarted")
     if ray.status.is_over:

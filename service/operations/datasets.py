@@ -93,8 +93,8 @@ class DatasetOperations:
             raise ConflictError(f"dataset {name!r} is {dataset.state}: wait for it or stop it")
         if dataset.manifest is not None:
             shutil.rmtree(self._path(name))
-        if dataset.job is not None:
-            self._jobs.delete(dataset.job.id)
+        while (job := self._jobs.newest_named("dataset", name)) is not None:
+            self._jobs.delete(job.id)
 
     def _path(self, name: str) -> Path:
         return self._settings.datasets / name

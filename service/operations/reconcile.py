@@ -85,11 +85,11 @@ class Reconciler:
             # The row came first: the control plane may have ended between writing it and submitting.
             self._submit(job)
             return
-        if job.state is JobState.STOPPING and _out_of_grace(job):
-            self._cluster.stop(job.attempt.submission_id)
         if ray is not None and ray.status.is_over:
             # Ray may have seen the end after the files were read.
             news = read_news(job)
+        elif ray is not None and job.state is JobState.STOPPING and _out_of_grace(job):
+            self._cluster.stop(job.attempt.submission_id)
         self._settle(
             job, news, advance(job.state, ray, news.signs, job.stop_mode, _explained(job.work.read_error()))
         )

@@ -33,6 +33,7 @@ R = RayStatus
         (S.RUNNING, R.FAILED, SILENT, None, S.FAILED),
         (S.STOPPING, R.FAILED, SILENT, "graceful", S.FAILED),
         (S.RUNNING, None, SILENT, None, S.INTERRUPTED),
+        (S.STOPPING, None, SILENT, "now", S.STOPPED),
     ],
 )
 def test_state_follows_from_what_ray_says(

@@ -33,13 +33,16 @@ def events(run_id: str, jobs: Jobs, last_event_id: Annotated[int, Header(ge=0)] 
 
 async def _follow(jobs: JobStore, job: Job, sequence: int) -> AsyncIterator[ServerSentEvent]:
     follower = LogFollower(job)
-    while True:
-        for event in await run_sync(jobs.events_after, job.id, sequence):
-            sequence = event.sequence
-            data = json.dumps({"at": event.at, **event.data})
-            yield ServerSentEvent(data=data, event=event.kind, id=str(sequence))
-            if event.kind is EventKind.END:
-                return
+    over = False
+    while not over:
+        # Asked first: whatever belongs to a job that is over has been written by then.
+        over = (await run_sync(jobs.get, job.id)).state.is_terminal
+        while events := await run_sync(jobs.events_after, job.id, sequence):
+            for event in events:
+                sequence = event.sequence
+                data = json.dumps({"at": event.at, **event.data})
+                yield ServerSentEvent(data=data, event=event.kind, id=str(sequence))
         for line in await run_sync(follower.new_lines):
             yield ServerSentEvent(data=json.dumps({"line": line}), event=EventKind.LOG)
-        await anyio.sleep(POLL_SECONDS)
+        if not over:
+            await anyio.sleep(POLL_SECONDS)

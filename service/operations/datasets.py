@@ -26,9 +26,10 @@ class Dataset(NamedTuple):
 
     @property
     def state(self) -> JobState:
-        if self.manifest is not None or self.job is None:
-            return JobState.SUCCEEDED
-        return self.job.state
+        """A preparation's own while it is active: the folder is there a moment before its job has ended."""
+        if self.job is not None and (self.manifest is None or not self.job.state.is_terminal):
+            return self.job.state
+        return JobState.SUCCEEDED
 
 
 class DatasetOperations:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,16 +52,16 @@ def record(edit: JobEdit, news: News) -> None:
     Of many lines of progress only the newest becomes an event: the file keeps them all.
     """
     progress = dict(edit.row.progress)
-    if news.progress.lines:
-        latest = {key: value for key, value in news.progress.lines[-1].items() if key != "at"}
-        progress.update(latest)
-        edit.append(EventKind.PROGRESS, {**progress, **latest})
-    for line in news.events.lines:
+    newest = [{"kind": EventKind.PROGRESS, **line} for line in news.progress.lines[-1:]]
+    for line in sorted([*news.events.lines, *newest], key=itemgetter("at")):
         kind = line["kind"]
         data = {key: value for key, value in line.items() if key not in {"kind", "at"}}
-        if kind == EventKind.EPOCH:
+        if kind == EventKind.PROGRESS:
+            progress.update(data)
+            data = dict(progress)
+        elif kind == EventKind.EPOCH:
             progress.update({key: data[key] for key in ("epoch", "val_top1_error", "val_top5_error")})
-        if kind in {EventKind.EPOCH, EventKind.CHECKPOINT}:
+        if kind in {EventKind.PROGRESS, EventKind.EPOCH, EventKind.CHECKPOINT}:
             edit.append(EventKind(kind), data)
     edit.row.progress = progress
     edit.row.progress_offset = news.progress.offset

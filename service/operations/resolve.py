@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from service.operations.allocation import allocate
 RECORDED_VERSIONS = ("tandem", "torch", "ray", "ffcv", "numpy")
 
 
-def resolve(run_id: str, spec: RunSpec, dataset_dir: Path, resources: ClusterResources) -> ResolvedRun:
-    """Completes a specification against a dataset and a cluster.
+def resolve(
+    run_id: str, spec: RunSpec, dataset_dir: Path, resources: Callable[[], ClusterResources]
+) -> ResolvedRun:
+    """Completes a specification against a dataset and a cluster, which is asked last.
 
     Raises `NotFoundError` for an unknown dataset, `InvalidSpecError` naming each field that cannot be, and
     `InfeasibleError` when the cluster can never hold the workers.
@@ -43,7 +46,7 @@ def resolve(run_id: str, spec: RunSpec, dataset_dir: Path, resources: ClusterRes
         model=model,
         recipe=recipe,
         dataset=DatasetPin(name=spec.dataset, path=str(dataset_dir), checksum=manifest.checksum),
-        allocation=allocate(spec.resources, resources),
+        allocation=allocate(spec.resources, resources()),
         versions={name: version(name) for name in RECORDED_VERSIONS},
     )
 

@@ -28,7 +28,7 @@ class RunOperations:
             return earlier
         run_id = new_job_id()
         dataset = self._settings.datasets / spec.dataset
-        resolved = resolve(run_id, spec, dataset, self._cluster.resources())
+        resolved = resolve(run_id, spec, dataset, self._cluster.resources)
         folder = JobFolder(self._settings.runs / run_id)
         folder.create(resolved.model_dump(mode="json"))
         job = self._jobs.create(

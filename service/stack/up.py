@@ -105,9 +105,10 @@ def run(settings: Settings) -> None:
 
 
 def _with_addresses(settings: Settings) -> Settings:
-    """The settings as every part of the stack sees them: Ray and serving on ports that are free."""
+    """The settings as every part of this stack sees them: Ray and serving on ports that are free."""
     return settings.model_copy(
         update={
+            "url": None,
             "ray_url": f"http://127.0.0.1:{free_port()}",
             "ray_token": SecretStr(secrets.token_urlsafe(32)),
             "serving_url": f"http://127.0.0.1:{free_port()}",

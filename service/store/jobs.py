@@ -203,6 +203,7 @@ class JobStore:
             session.delete(row)
 
     def events_after(self, job_id: str, sequence: int, limit: int = 500) -> list[Event]:
+        """The next events of a history; ask again from the last one's sequence until there are none."""
         query = (
             select(EventRow)
             .where(EventRow.job_id == job_id, EventRow.sequence > sequence)

@@ -9,8 +9,11 @@ from pathlib import Path
 import anyio
 import httpx
 import pytest
+from PIL import Image
 from pydantic import SecretStr
 
+from pipeline.config import PrepareConfig, SourceConfig
+from pipeline.shards.prepare import prepare
 from service.api.app import create_app
 from service.api.security import refuse_open_host
 from service.api.state import ControlPlane
@@ -60,13 +63,29 @@ def test_it_is_alive_and_says_who_does_not_answer(settings: Settings) -> None:
     assert "serving" in checks["serving"]
 
 
-def test_a_dead_ray_head_refuses_a_run_and_keeps_none(settings: Settings) -> None:
-    answer = ask(settings, "POST", "/api/v1/runs", json={"dataset": "photos"})
+def test_a_dead_ray_head_refuses_a_run_and_keeps_none(settings: Settings, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        for name in ("dark", "light"):
+            folder = tmp_path / "photos" / split / name
+            folder.mkdir(parents=True)
+            Image.new("RGB", (72, 72), "black" if name == "dark" else "white").save(folder / "1.png")
+    source = SourceConfig(path=str(tmp_path / "photos"))
+    config = PrepareConfig(image_size=72, workers=1)
+    for _ in prepare(source, settings.datasets / "photos", config, name="photos"):
+        pass
+    recipe = {"preset": "quick", "global_batch_size": 2}
+    run = {"dataset": "photos", "model": {"preset": "alexnet-tiny"}, "recipe": recipe}
+    answer = ask(settings, "POST", "/api/v1/runs", json=run)
     assert answer.status_code == 503
     assert answer.json()["code"] == "cluster_unreachable"
     assert "Retry-After" in answer.headers
     assert ask(settings, "GET", "/api/v1/runs").json() == {"items": [], "next_cursor": None}
     assert list(settings.runs.iterdir()) == []
+
+
+def test_an_unknown_dataset_is_said_whether_ray_answers_or_not(settings: Settings) -> None:
+    answer = ask(settings, "POST", "/api/v1/runs", json={"dataset": "absent"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 def test_metrics_count_requests_by_route_and_jobs_by_state(settings: Settings) -> None:

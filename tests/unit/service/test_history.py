@@ -55,7 +55,7 @@ def test_lines_become_events_once(store: JobStore, job: Job) -> None:
     progress, events = LineFile(job.work.progress), LineFile(job.work.events)
     progress.append(step(1))
     progress.append(step(2))
-    events.append(CheckpointLine(at="t", name="step-00000002", epoch=0, step=2))
+    events.append(CheckpointLine(at="2026-01-01T00:00:00.001+00:00", name="step-00000002", epoch=0, step=2))
     look(store, job.id)
     look(store, job.id)
     progress.append(step(3))

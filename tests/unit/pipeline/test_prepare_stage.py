@@ -28,13 +28,16 @@ from pipeline.shards.staging import StagingFolder
 from pipeline.shards.statistics import Statistics
 from pipeline.shards.verify import verify
 
+# A shell that starts the tests in the background has them, and all they start, ignore interrupts.
 PREPARE_ALONE = """
+import signal
 import sys
 from pathlib import Path
 from pipeline.config import PrepareConfig, SourceConfig
 from pipeline.shards.prepare import prepare
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config = PrepareConfig(image_size=32, shard_size=50, workers=2)
     for progress in prepare(SourceConfig(path=sys.argv[1]), Path(sys.argv[2]), config, name="pets"):
         print(progress.photos_done, flush=True)

@@ -1,1 +1,1 @@
-"""The control plane over HTTP: thin routers, security, and the one place that turns errors into answers."""
+"""The control plane over HTTP: thin routers, security, and the web page."""

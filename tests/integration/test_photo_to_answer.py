@@ -33,6 +33,7 @@ def trained(client: Client, dataset: str) -> Run:
             "recipe": {"preset": "quick", "epochs": 6, "global_batch_size": 32},
             "resources": {"num_workers": 2},
             "checkpoint": {"every_steps": 5, "keep": 2},
+            "publish": {"model": "paints-by-itself"},
         }
     )
     events = list(client.runs.events(run.id))
@@ -64,6 +65,12 @@ def test_every_validation_photo_counted_once(client: Client, trained: Run) -> No
 
 def test_only_the_newest_checkpoints_are_kept(trained: Run) -> None:
     assert [checkpoint.step for checkpoint in trained.checkpoints] == [45, 48]
+
+
+def test_a_run_that_says_so_publishes_itself(client: Client, trained: Run) -> None:
+    model = client.models.get("paints-by-itself")
+    assert [version.run_id for version in model.versions] == [trained.id]
+    assert model.aliases == {"production": 1}
 
 
 def test_metrics_hold_the_last_step(client: Client, trained: Run) -> None:

@@ -31,10 +31,10 @@ def test_an_unknown_field_of_a_specification_is_named(client: Client) -> None:
     assert "recipes" in str(caught.value)
 
 
-def test_without_a_ray_head_a_run_is_refused_and_the_server_stays(client: Client) -> None:
-    with pytest.raises(ApiError, match="Ray") as caught:
+def test_a_run_on_an_unknown_dataset_is_refused_and_the_server_stays(client: Client) -> None:
+    with pytest.raises(ApiError, match="photos") as caught:
         client.runs.create({"dataset": "photos"})
-    assert (caught.value.status, caught.value.code) == (503, "cluster_unreachable")
+    assert (caught.value.status, caught.value.code) == (404, "not_found")
     assert client.runs.list() == []
 
 

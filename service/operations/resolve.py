@@ -74,12 +74,13 @@ def _check_fit(spec: RunSpec, model: ModelConfig, recipe: RecipeConfig, manifest
                 f" num_workers={spec.resources.num_workers}",
             )
         )
-    if manifest.image_size < model.input_size:
+    # Larger photos would do, but the network would see a small part of each, and learn little from it.
+    if manifest.image_size != model.image_size:
         problems.append(
             FieldProblem(
                 "model.preset",
-                f"{spec.model.preset} sees {model.input_size}x{model.input_size} pixels and dataset"
-                f" {spec.dataset!r} stores {manifest.image_size}x{manifest.image_size}:"
+                f"{spec.model.preset} takes photos of {model.image_size}x{model.image_size} pixels and"
+                f" dataset {spec.dataset!r} stores {manifest.image_size}x{manifest.image_size}:"
                 f" prepare it with image_size={model.image_size}",
             )
         )

@@ -79,6 +79,13 @@ def test_a_dead_ray_head_refuses_a_run_and_keeps_none(settings: Settings, tmp_pa
     assert answer.status_code == 503
     assert answer.json()["code"] == "cluster_unreachable"
     assert "Retry-After" in answer.headers
+
+    answer = ask(settings, "POST", "/api/v1/runs", json={**run, "model": {"preset": "alexnet"}})
+    assert answer.status_code == 422, "what is wrong with the request itself is said all the same"
+    (problem,) = answer.json()["errors"]
+    assert problem["field"] == "model.preset"
+    assert "image_size=256" in problem["message"]
+
     assert ask(settings, "GET", "/api/v1/runs").json() == {"items": [], "next_cursor": None}
     assert list(settings.runs.iterdir()) == []
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
+from ray.train import FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from service.domain.events import FailureLine
@@ -55,7 +55,6 @@ def trainer(folder: JobFolder, run: ResolvedRun) -> TorchTrainer:
             failure_config=FailureConfig(
                 max_failures=GROUP_FAILURES, controller_failure_limit=START_FAILURES
             ),
-            checkpoint_config=CheckpointConfig(num_to_keep=1),
             callbacks=[TellOfFailures(folder)],
         ),
     )

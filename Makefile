@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test format env clean
+.PHONY: help setup demo check test bench-prepare format env clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ check: $(READY) ## format, lint, types and arrows
 
 test: check ## the checks, then every test
 	$(BIN)/pytest
+
+bench-prepare: $(READY) ## photos prepared per second and memory held, beside the usual way (PHOTOS=folder)
+	$(BIN)/python tests/benchmarks/bench_prepare.py $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 format: $(READY) ## lay the code out as the checks want it
 	$(BIN)/ruff format .

@@ -17,10 +17,22 @@ class BadSourceError(PipelineError):
     code = "bad_source"
 
 
+class SourceLostError(PipelineError):
+    """The storage a source lies in stopped answering: no fault of any photo, so trying again may help."""
+
+    code = "source_lost"
+
+
 class DatasetExistsError(PipelineError):
     """The place a dataset should be written to is taken."""
 
     code = "dataset_exists"
+
+
+class PlanChangedError(PipelineError):
+    """A dataset that was begun from other photos or with another config than it is asked to go on with."""
+
+    code = "plan_changed"
 
 
 class BadDatasetError(PipelineError):

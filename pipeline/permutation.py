@@ -14,6 +14,7 @@ class Purpose(IntEnum):
     EPOCH = 1
     SHARDS = 2
     VALIDATION = 3
+    RAW = 4
 
 
 def permutation(count: int, purpose: Purpose, *, seed: int, number: int) -> NDArray[np.int64]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.source_roots import parse_roots
 
 
 class Settings(BaseSettings):
@@ -28,8 +29,9 @@ class Settings(BaseSettings):
     ray_token: SecretStr | None = Field(default=None, description="what Ray was given as RAY_AUTH_TOKEN")
     serving_url: str = Field(default="http://127.0.0.1:8001", description="the serving process, for the API")
     default_model: str | None = Field(default=None, description="answers /classify when no model is named")
-    source_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
-        default=(), description="folders a server with tokens may read photos from, separated by ':'"
+    source_roots: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="folders and URLs a server with tokens may read photos below, separated by ':'",
     )
     max_upload_bytes: int = Field(default=20 * 2**20, gt=0, description="largest body /classify accepts")
 
@@ -41,9 +43,7 @@ class Settings(BaseSettings):
     @field_validator("source_roots", mode="before")
     @classmethod
     def _split_roots(cls, roots: object) -> object:
-        if isinstance(roots, str):
-            return tuple(Path(root).expanduser().resolve() for root in roots.split(os.pathsep) if root)
-        return roots
+        return parse_roots(roots) if isinstance(roots, str) else roots
 
     @property
     def datasets(self) -> Path:

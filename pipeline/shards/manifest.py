@@ -10,7 +10,7 @@ from typing import Final, Literal, Self
 import xxhash
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.config import WriteMode
+from pipeline.config import ChromaSubsampling, WriteMode
 from pipeline.errors import BadDatasetError
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -66,6 +66,7 @@ class Manifest(_Part):
     image_size: int = Field(ge=1)
     write_mode: WriteMode
     jpeg_quality: int
+    chroma_subsampling: ChromaSubsampling = "4:2:0"
     seed: int
     source: SourceRecord
     classes: tuple[DatasetClass, ...]

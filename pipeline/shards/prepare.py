@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
-import multiprocessing
-import os
 import time
-from collections import Counter, defaultdict
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from pipeline.config import PrepareConfig, SourceConfig
-from pipeline.errors import BadSourceError, PreparationFailedError, TooManyQuarantinedError
+from pipeline.errors import PreparationFailedError
 from pipeline.photos.sources.detect import open_source
-from pipeline.shards.checksum import file_checksum
-from pipeline.shards.manifest import (
-    MANIFEST_FILE,
-    DatasetClass,
-    Manifest,
-    Shard,
-    SourceRecord,
-    SplitRecord,
-    StatisticsRecord,
-)
-from pipeline.shards.plan import plan_shards
-from pipeline.shards.splits import Split, choose_splits, class_ids, fingerprint
-from pipeline.shards.staging import StagingFolder, refuse_existing
-from pipeline.shards.statistics import PixelSums
-from pipeline.shards.tally import Tally
-from pipeline.shards.task import ListedPhoto, QuarantinedPhoto, ShardResult, ShardTask
+from pipeline.shards.assembly import Assembly
+from pipeline.shards.cluster import ray_cluster
+from pipeline.shards.plan import Plan, PlannedShard
+from pipeline.shards.record import ShardRecord
+from pipeline.shards.shard_files import ShardFiles
+from pipeline.shards.splits import Split, choose_splits
+from pipeline.shards.staging import StagingFolder, is_whole, refuse_what_is_no_dataset
+from pipeline.shards.task import ListedPhoto, ShardTask
 from pipeline.shards.workers import write_shards
-
-QUARANTINE_FILE: Final = "quarantine.jsonl"
 
 
 @dataclass(frozen=True)
 class PrepareProgress:
-    """How far a preparation is. Rates cover the time since the photos were listed, and are None at first."""
+    """How far a preparation is. The rate is that of what was done since it began, and None at first."""
 
     photos_done: int
     photos_total: int
@@ -59,157 +42,109 @@ def prepare(
     *,
     name: str,
     val: SourceConfig | None = None,
+    force: bool = False,
 ) -> Generator[PrepareProgress, None, None]:
     """Turns photos into the dataset `out`, yielding progress until the dataset is whole.
 
-    Nothing happens before the first progress is asked for, and nothing is left when the iteration ends early:
-    close the iterator when you leave it. Validation photos come from the source's `val/`, from `val`, or from
-    `config.val_fraction`. The same source, config and name give the same bytes, `created_at` aside.
-    Raises `BadSourceError`, `DatasetExistsError`, `TooManyQuarantinedError`, and `PreparationFailedError`
-    when a worker dies or the target cannot be written.
+    Nothing happens before the first progress is asked for; close the iterator when you leave it early.
+    Validation photos come from the source's `val/`, from `val`, or from `config.val_fraction`. The same
+    source, config and name give the same bytes, `created_at` aside, however often the work was interrupted:
+    what is finished stays in a hidden folder beside `out`, and the next call goes on there. A dataset that is
+    whole stays as it is. `force` starts over instead, and replaces a dataset once the new one is whole.
+    Raises `BadSourceError`, `DatasetExistsError`, `PlanChangedError` when what is there was made from other
+    photos or with another config, `TooManyQuarantinedError`, `SourceLostError`, and
+    `PreparationFailedError` when workers keep dying or the target cannot be written.
     """
     out = out.absolute()
-    refuse_existing(out)
+    refuse_what_is_no_dataset(out)
     own_val = open_source(val) if val else None
-    splits = choose_splits(open_source(source), own_val, config.val_fraction, seed=config.seed)
+    plan = Plan.of(choose_splits(open_source(source), own_val, config.val_fraction, seed=config.seed), config)
+    document = plan.document()
+    if is_whole(out, document, force=force):
+        return
     try:
         with StagingFolder(out) as staging:
-            stage = _Preparation(splits, config, staging.path)
-            yield from stage.write()
-            stage.finish(name)
-            staging.publish()
+            staging.adopt(document, force=force)
+            preparation = Preparation(plan, staging.path)
+            yield from preparation.run()
+            staging.publish(preparation.finish(name))
     except OSError as error:
-        raise PreparationFailedError(f"{out} cannot be written: {error.strerror or error}") from error
+        raise PreparationFailedError(
+            f"{out} cannot be written: {error.strerror or error}; what is finished is kept, and the same"
+            " command goes on with it"
+        ) from error
 
 
-class _Preparation:
+class Preparation:
     """One preparation at work in its folder."""
 
-    def __init__(self, splits: Sequence[Split], config: PrepareConfig, folder: Path) -> None:
-        self._splits = splits
-        self._config = config
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self._plan = plan
         self._folder = folder
-        self._class_ids = class_ids(splits)
-        self._photos_total = sum(len(split.photos) for split in splits)
-        self._shards: dict[str, list[Shard]] = defaultdict(list)
-        self._quarantined: list[QuarantinedPhoto] = []
-        self._sums = PixelSums(config.image_size)
+        self._labels = {class_id: label for label, class_id in enumerate(plan.class_ids)}
+        self._assembly = Assembly(plan, folder)
+        self._missing: list[tuple[Split, PlannedShard]] = []
+        for number, split in enumerate(plan.splits):
+            for planned in plan.shards(number):
+                record = finished(ShardFiles(folder, planned.file))
+                if record is None:
+                    self._missing.append((split, planned))
+                else:
+                    self._assembly.take(record)
+        self._shards_total = self._assembly.shards_done + len(self._missing)
+        self._found_done = self._assembly.photos_done
+        self._began = time.monotonic()
 
-    def write(self) -> Iterator[PrepareProgress]:
-        """Writes every shard, and gives up as soon as too many photos are known to be unusable."""
-        tasks = self._tasks()
-        tally = Tally(multiprocessing.get_context("spawn"), len(tasks))
-        workers = min(self._config.workers or os.cpu_count() or 1, len(tasks))
-        started = time.monotonic()
-        shards_done = 0
-        yield self._progress(tally, 0, len(tasks), 0.0)
-        with closing(write_shards(tasks, workers, tally)) as arrivals:
-            for results in arrivals:
-                for result in results:
-                    self._take(result)
-                shards_done += len(results)
-                self._refuse_too_many_quarantined()
-                yield self._progress(tally, shards_done, len(tasks), time.monotonic() - started)
-        self._refuse_empty_split()
-
-    def finish(self, name: str) -> None:
-        """Writes what lies beside the shards: quarantine, statistics and, last of all, the manifest."""
-        lines = [json.dumps(photo._asdict()) for photo in sorted(self._quarantined)]
-        (self._folder / QUARANTINE_FILE).write_text("".join(f"{line}\n" for line in lines))
-        statistics = self._sums.statistics().save(self._folder)
-        manifest = self._manifest(name, file_checksum(statistics))
-        (self._folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", "utf-8")
-
-    def _tasks(self) -> list[ShardTask]:
-        labels = {class_id: label for label, class_id in enumerate(self._class_ids)}
-        tasks: list[ShardTask] = []
-        for number, split in enumerate(self._splits):
-            for planned in plan_shards(
-                split.name, number, len(split.photos), self._config.shard_size, seed=self._config.seed
+    def run(self) -> Iterator[PrepareProgress]:
+        """Writes every shard that is missing, and gives up once too many photos are known to be unusable."""
+        yield self._progress(0, 0)
+        self._assembly.refuse_too_many_quarantined()
+        if self._missing:
+            config = self._plan.config
+            with (
+                ray_cluster(config.workers, len(self._missing)) as cluster,
+                closing(write_shards(self.tasks(), cluster)) as looks,
             ):
-                photos = [(split.photos[place], int(place)) for place in planned.sample_ids]
-                tasks.append(
-                    ShardTask(
-                        number=len(tasks),
-                        split=split.name,
-                        path=self._folder / planned.file,
-                        source=split.source,
-                        photos=[
-                            ListedPhoto(photo.path, labels[photo.class_id], place) for photo, place in photos
-                        ],
-                        config=self._config,
-                        with_statistics=split.name == "train",
-                    )
-                )
-        return tasks
+                for look in looks:
+                    for record in look.records:
+                        self._assembly.take(record)
+                    self._assembly.refuse_too_many_quarantined()
+                    yield self._progress(look.done, look.quarantined)
+        self._assembly.refuse_empty_split()
 
-    def _take(self, result: ShardResult) -> None:
-        if result.shard is not None:
-            self._shards[result.split].append(result.shard)
-        self._quarantined.extend(result.quarantined)
-        if result.sums is not None:
-            self._sums.merge(result.sums)
+    def finish(self, name: str) -> set[str]:
+        return self._assembly.finish(name)
 
-    def _refuse_too_many_quarantined(self) -> None:
-        bad = len(self._quarantined)
-        if bad > self._config.max_quarantine * self._photos_total:
-            if not self._shards:
-                raise BadSourceError(f"none of the {bad} files read is a photo: {self._commonest_reasons()}")
-            raise TooManyQuarantinedError(
-                f"{bad} of {self._photos_total} photos cannot be used, more than"
-                f" max_quarantine={self._config.max_quarantine:g} allows: {self._commonest_reasons()}"
-            )
+    def tasks(self) -> Iterator[ShardTask]:
+        for split, planned in self._missing:
+            photos = []
+            for sample_id, raw in zip(planned.sample_ids.tolist(), planned.raw.tolist(), strict=True):
+                photo = split.photos[sample_id]
+                photos.append(ListedPhoto(photo, self._labels[photo.class_id], sample_id, raw))
+            files = ShardFiles(self._folder, planned.file)
+            yield ShardTask(files, split.name, split.source, photos, self._plan.config)
 
-    def _refuse_empty_split(self) -> None:
-        for split in self._splits:
-            if split.name not in self._shards:
-                raise BadSourceError(f"no photo of {split.name} can be used: {self._commonest_reasons()}")
-
-    def _commonest_reasons(self) -> str:
-        photos = sorted(self._quarantined, reverse=True)
-        reasons = Counter(photo.reason for photo in photos)
-        examples = {photo.reason: photo.path for photo in photos}
-        return ", ".join(
-            f"{count} {reason} (as {examples[reason]})" for reason, count in reasons.most_common(10)
-        )
-
-    def _progress(self, tally: Tally, shards_done: int, shards_total: int, seconds: float) -> PrepareProgress:
-        done = tally.done
-        rate = done / seconds if done and seconds else None
+    def _progress(self, done_at_work: int, quarantined_at_work: int) -> PrepareProgress:
+        done = self._assembly.photos_done + done_at_work
+        seconds = time.monotonic() - self._began
+        rate = (done - self._found_done) / seconds if done > self._found_done and seconds else None
         return PrepareProgress(
             photos_done=done,
-            photos_total=self._photos_total,
-            quarantined=tally.quarantined,
-            shards_done=shards_done,
-            shards_total=shards_total,
+            photos_total=self._plan.num_photos,
+            quarantined=self._assembly.num_quarantined + quarantined_at_work,
+            shards_done=self._assembly.shards_done,
+            shards_total=self._shards_total,
             photos_per_second=rate,
-            eta_seconds=(self._photos_total - done) / rate if rate else None,
-        )
-
-    def _manifest(self, name: str, statistics_checksum: str) -> Manifest:
-        source = self._splits[0].source
-        names = source.class_names()
-        return Manifest(
-            name=name,
-            created_at=datetime.now(UTC),
-            image_size=self._config.image_size,
-            write_mode=self._config.write_mode,
-            jpeg_quality=self._config.jpeg_quality,
-            seed=self._config.seed,
-            source=SourceRecord(
-                type=source.type, location=source.location, fingerprint=fingerprint(self._splits)
-            ),
-            classes=tuple(
-                DatasetClass(index=label, id=class_id, name=names.get(class_id, class_id))
-                for label, class_id in enumerate(self._class_ids)
-            ),
-            splits={split.name: _split_record(self._shards[split.name]) for split in self._splits},
-            statistics=StatisticsRecord(xxh3_128=statistics_checksum),
-            quarantined=len(self._quarantined),
-            tool_version=importlib.metadata.version("tandem"),
+            eta_seconds=(self._plan.num_photos - done) / rate if rate else None,
         )
 
 
-def _split_record(shards: Sequence[Shard]) -> SplitRecord:
-    ordered = tuple(sorted(shards, key=lambda shard: shard.file))
-    return SplitRecord(num_samples=sum(shard.num_samples for shard in ordered), shards=ordered)
+def finished(files: ShardFiles) -> ShardRecord | None:
+    """The record of a shard that is finished and still there; None for one that is to be written."""
+    try:
+        record = ShardRecord.load(files.record)
+        if record.shard is not None and files.shard.stat().st_size != record.shard.size_bytes:
+            return None
+    except FileNotFoundError:
+        return None
+    return record

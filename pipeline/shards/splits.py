@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 import xxhash
 
@@ -15,7 +18,7 @@ from pipeline.photos.sources.base import Photo, Source
 
 @dataclass(frozen=True)
 class Split:
-    """The photos of one split, sorted by path; a photo's place among them is its sample_id."""
+    """The photos of one split in listing order; a photo's place among them is its sample_id."""
 
     name: str
     source: Source
@@ -39,7 +42,9 @@ def choose_splits(
     ]
     if len(given) > 1:
         raise BadSourceError(f"photos to validate with come from one place, not from {' and '.join(given)}")
-    photos = listings["train"] if "train" in listings else listings["all"]
+    photos = listings.get("train", listings.get("all"))
+    if photos is None:
+        raise BadSourceError(f"{source.location} holds photos to validate with and none to train with")
     if val_fraction is not None:
         kept, set_aside = _set_aside(photos, val_fraction, seed)
         return Split("train", source, kept), Split("val", source, set_aside)
@@ -50,7 +55,10 @@ def choose_splits(
 
 
 def class_ids(splits: Iterable[Split]) -> list[str]:
-    """The class ids in the order of their labels; raises `BadSourceError` for one not trained on."""
+    """The class ids in the order of their labels.
+
+    Raises `BadSourceError` for a class that is not trained on, and for two whose ids differ only in case.
+    """
     trained: set[str] = set()
     for split in splits:
         found = {photo.class_id for photo in split.photos}
@@ -58,18 +66,37 @@ def class_ids(splits: Iterable[Split]) -> list[str]:
             trained = found
         elif unknown := sorted(found - trained):
             raise BadSourceError(f"class {unknown[0]!r} is in {split.name} but not in train")
+    by_letters: dict[str, str] = {}
+    for class_id in sorted(trained):
+        twin = by_letters.setdefault(class_id.casefold(), class_id)
+        if twin != class_id:
+            raise BadSourceError(
+                f"classes {twin!r} and {class_id!r} differ only in case: rename one, or put them together"
+            )
     return sorted(trained)
 
 
-def fingerprint(splits: Iterable[Split]) -> str:
-    """xxh3_128, in hex, of all photos' paths and sizes: it changes when a photo comes, goes or grows."""
-    digest = xxhash.xxh3_128()
+def fingerprints(splits: Iterable[Split]) -> dict[str, dict[str, dict[str, int | str]]]:
+    """For every class of every split the number of its photos, and xxh3_128 of their paths and sizes."""
+    found: dict[str, dict[str, dict[str, int | str]]] = {}
     for split in splits:
-        for photo in split.photos:
-            # File names are bytes to Linux, and some of them are not UTF-8.
-            line = f"{split.name}\0{photo.path}\0{photo.size_bytes}\n"
-            digest.update(line.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+        classes = found.setdefault(split.name, {})
+        # A split is in listing order, which keeps a class together.
+        for class_id, photos in groupby(split.photos, key=attrgetter("class_id")):
+            digest = xxhash.xxh3_128()
+            count = 0
+            for count, photo in enumerate(photos, start=1):
+                # File names are bytes to Linux, and some of them are not UTF-8.
+                line = f"{photo.path}\0{photo.size_bytes}\n"
+                digest.update(line.encode("utf-8", "surrogateescape"))
+            classes[class_id] = {"count": count, "xxh3_128": digest.hexdigest()}
+    return found
+
+
+def fingerprint(splits: Iterable[Split]) -> str:
+    """xxh3_128, in hex, over `fingerprints`: it changes when a photo comes, goes, grows or changes class."""
+    document = json.dumps(fingerprints(splits), sort_keys=True)
+    return xxhash.xxh3_128_hexdigest(document.encode())
 
 
 def _validation_listing(val: Source) -> Sequence[Photo]:

@@ -1,39 +1,47 @@
-"""The hidden folder a dataset is made in, until it is whole."""
+"""The hidden folder a dataset is made in until it is whole; what is finished in it outlives its maker."""
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Final, Self
 
-from pipeline.errors import DatasetExistsError
+from pipeline.errors import DatasetExistsError, PlanChangedError
+from pipeline.shards.manifest import MANIFEST_FILE
+from pipeline.shards.plan import PLAN_FILE, changes, read_plan
+from pipeline.shards.shard_files import RECORDS_FOLDER
+
+LOCK_FILE: Final = "lock"
 
 
 class StagingFolder:
-    """A folder beside the dataset to be: it takes the dataset's name in `publish`, or goes without a trace.
+    """A folder beside the dataset to be, which takes the dataset's name in `publish`.
 
-    A lock in it tells a preparation at work from one that was killed, whose remains are cleared away.
-    Raises `DatasetExistsError` when the dataset exists or another preparation is making it.
+    Left before that, it stays for the next preparation to go on with, unless there is nothing in it to keep.
+    A lock in it tells a preparation at work from one that was killed.
+    Raises `DatasetExistsError` when another preparation is at work there.
     """
 
     def __init__(self, out: Path) -> None:
         self._out = out
-        self.path = out.with_name(f".{out.name}.preparing")
-        self._lock_file = self.path / "lock"
+        self.path = staging_path(out)
+        self.records = self.path / RECORDS_FOLDER
+        self._replaced = out.with_name(f".{out.name}.replaced")
+        self._lock_file = self.path / LOCK_FILE
         self._lock = -1
         self._published = False
 
     def __enter__(self) -> Self:
-        refuse_existing(self._out)
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Before the lock was ours, whoever held it may have moved the folder away, or removed it.
-            refuse_existing(self._out)
             if not os.path.samestat(os.fstat(self._lock), self._lock_file.stat()):
                 raise BlockingIOError
         except BaseException as error:
@@ -41,37 +49,106 @@ class StagingFolder:
             if isinstance(error, (BlockingIOError, FileNotFoundError)):
                 raise DatasetExistsError(f"{self._out} is being prepared by another process") from error
             raise
-        for stale in self.path.iterdir():
-            if stale != self._lock_file:
-                stale.unlink()
+        self.records.mkdir(exist_ok=True)
         return self
 
-    def publish(self) -> None:
-        """Gives the dataset its name, once everything in the folder has reached the disk."""
+    def adopt(self, plan: Mapping[str, Any], *, force: bool) -> None:
+        """Makes the folder that of a plan; with `force`, starts over.
+
+        Raises `PlanChangedError` when it was begun with another plan.
+        """
+        if force:
+            self._clear()
+        elif (begun := read_plan(self.path)) is not None:
+            refuse_changes(self._out, begun, plan)
+        # Files of shards half-written go; what is recorded stays.
+        for stale in self.path.glob(".*"):
+            stale.unlink(missing_ok=True)
+        write_whole(self.path / PLAN_FILE, json.dumps(plan, indent=1) + "\n")
+
+    def publish(self, names: Collection[str]) -> None:
+        """Gives the dataset its name, once the files `names` and nothing else are in the folder, and durable."""
         for path in self.path.iterdir():
-            _sync(path)
-        refuse_existing(self._out)
+            if path.name in names:
+                sync(path)
+            elif path.is_dir():
+                shutil.rmtree(path)
+            elif path != self._lock_file:
+                path.unlink()
         self._lock_file.unlink()
-        _sync(self.path)
+        sync(self.path)
+        if os.path.lexists(self._out):
+            refuse_what_is_no_dataset(self._out)
+            shutil.rmtree(self._replaced, ignore_errors=True)
+            self._out.rename(self._replaced)
         self.path.rename(self._out)
         self._published = True
-        _sync(self._out.parent)
+        sync(self._out.parent)
+        shutil.rmtree(self._replaced, ignore_errors=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._published:
+        if not self._published and not any(self.records.glob("*.json")):
             shutil.rmtree(self.path)
         os.close(self._lock)
 
+    def _clear(self) -> None:
+        for path in self.path.iterdir():
+            if path == self.records:
+                shutil.rmtree(path)
+                path.mkdir()
+            elif path != self._lock_file:
+                path.unlink()
 
-def refuse_existing(out: Path) -> None:
-    """Raises `DatasetExistsError` when something has the dataset's place."""
-    if os.path.lexists(out):
-        raise DatasetExistsError(f"{out} exists: choose another place, or remove it")
+
+def staging_path(out: Path) -> Path:
+    """Where the dataset `out` is while it is being made."""
+    return out.with_name(f".{out.name}.preparing")
 
 
-def _sync(path: Path) -> None:
+def is_whole(out: Path, plan: Mapping[str, Any], *, force: bool) -> bool:
+    """Whether the dataset of this plan is there already.
+
+    Raises `DatasetExistsError` when something else has its place, and `PlanChangedError` when it is a dataset
+    of another plan that `force` does not give up.
+    """
+    if not os.path.lexists(out):
+        return False
+    refuse_what_is_no_dataset(out)
+    if force:
+        return False
+    made_from = read_plan(out)
+    if made_from is None:
+        raise DatasetExistsError(f"{out} exists: choose another place, or start it over with --force")
+    refuse_changes(out, made_from, plan)
+    return True
+
+
+def refuse_what_is_no_dataset(out: Path) -> None:
+    """Raises `DatasetExistsError` for anything that must not be replaced."""
+    if os.path.lexists(out) and not (out / MANIFEST_FILE).is_file():
+        raise DatasetExistsError(f"{out} exists and is no dataset: choose another place, or remove it")
+
+
+def refuse_changes(out: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Raises `PlanChangedError` unless both plans make the same bytes."""
+    if changed := changes(before, after):
+        raise PlanChangedError(
+            f"{out} was begun otherwise: {'; '.join(changed)}; go back to that, or start over with --force"
+        )
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file whole or not at all, and durably."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(text, "utf-8")
+    sync(aside)
+    aside.rename(path)
+
+
+def sync(path: Path) -> None:
+    """Returns when a file or folder has reached the disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from pipeline.errors import BadDatasetError
 from pipeline.shards.checksum import file_checksum
-from pipeline.shards.manifest import Manifest
+from pipeline.shards.manifest import Manifest, Shard, StatisticsRecord
+
+QUARANTINE_FILE: Final = "quarantine.jsonl"
 
 
 class Fault(NamedTuple):
@@ -20,13 +24,32 @@ class Fault(NamedTuple):
 def verify(dataset_dir: Path) -> Iterator[Fault]:
     """Reads every file of a dataset and yields a fault for each that is missing, cut short or changed.
 
+    The ledger of quarantined photos has no checksum: its lines are counted and parsed.
     Raises `BadDatasetError` when the manifest itself cannot be read.
     """
     manifest = Manifest.load(dataset_dir)
     for split in manifest.splits.values():
-        for shard in split.shards:
-            yield from _check(dataset_dir / shard.file, shard.xxh3_128, shard.size_bytes)
-    yield from _check(dataset_dir / manifest.statistics.file, manifest.statistics.xxh3_128, None)
+        yield from verify_shards(dataset_dir, split.shards)
+    yield from verify_statistics(dataset_dir, manifest.statistics)
+    yield from _check_ledger(dataset_dir / QUARANTINE_FILE, manifest.quarantined)
+
+
+def verify_shards(dataset_dir: Path, shards: Iterable[Shard]) -> Iterator[Fault]:
+    """Faults of these shards alone."""
+    for shard in shards:
+        yield from _check(dataset_dir / shard.file, shard.xxh3_128, shard.size_bytes)
+
+
+def verify_statistics(dataset_dir: Path, statistics: StatisticsRecord) -> Iterator[Fault]:
+    """A fault of statistics.npz, if it has one."""
+    yield from _check(dataset_dir / statistics.file, statistics.xxh3_128, None)
+
+
+def refuse_damaged(dataset_dir: Path, faults: Iterable[Fault]) -> None:
+    """Raises `BadDatasetError` naming every fault, if there are any."""
+    named = "; ".join(f"{fault.file} {fault.detail}" for fault in faults)
+    if named:
+        raise BadDatasetError(f"{dataset_dir} is damaged: {named}; prepare it again")
 
 
 def _check(path: Path, checksum: str, size_bytes: int | None) -> Iterator[Fault]:
@@ -38,3 +61,28 @@ def _check(path: Path, checksum: str, size_bytes: int | None) -> Iterator[Fault]
             yield Fault(path.name, f"has checksum {found} instead of {checksum}")
     except OSError as error:
         yield Fault(path.name, f"cannot be read: {error.strerror}")
+
+
+def _check_ledger(path: Path, quarantined: int) -> Iterator[Fault]:
+    count, unreadable = 0, 0
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                count += 1
+                if not unreadable and not _is_object(line):
+                    unreadable = count
+    except OSError as error:
+        yield Fault(path.name, f"cannot be read: {error.strerror}")
+        return
+    if count != quarantined:
+        yield Fault(path.name, f"has {count} lines instead of {quarantined}")
+    elif unreadable:
+        yield Fault(path.name, f"has a line that is not a JSON object: line {unreadable}")
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    # A line may be nested as deep as damage makes it.
+    except (ValueError, RecursionError):
+        return False

@@ -1,71 +1,98 @@
-"""The processes that write shards."""
+"""Shards written by Ray tasks: one task, one process, one shard."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Generator, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from typing import Final
+from itertools import chain, islice
+from typing import Any, Final, NamedTuple
 
-from pipeline.errors import PreparationFailedError
-from pipeline.shards.tally import Tally
-from pipeline.shards.task import ShardResult, ShardTask
+from pipeline.shards.casualties import Casualties
+from pipeline.shards.cluster import Cluster
+from pipeline.shards.mark import read_mark
+from pipeline.shards.record import ShardRecord
+from pipeline.shards.task import ShardTask
 
 _LOOK_EVERY_SECONDS: Final = 0.25
+_CANCEL_SECONDS: Final = 15
 
 
-def write_shards(
-    tasks: Iterable[ShardTask], workers: int, tally: Tally
-) -> Generator[list[ShardResult], None, None]:
-    """Writes shards in `workers` processes; yields what results have come in, at least four times a second.
+class Look(NamedTuple):
+    """The shards finished since the last look, and how far the unfinished ones are, in photos."""
 
-    Results come in any order. However the iteration ends, no process is left when it has: on an error, or
-    when the iterator is closed, each worker ends after the photo it is at. Raises what a worker raised, and
-    `PreparationFailedError` when one died.
+    records: list[ShardRecord]
+    done: int
+    quarantined: int
+
+
+def write_shards(tasks: Iterable[ShardTask], cluster: Cluster) -> Generator[Look, None, None]:
+    """Writes shards on a cluster; yields what there is to see, four times a second and for every shard.
+
+    Shards come in any order; a task is taken when there is a worker for it. A shard whose worker dies is
+    tried again in another. However the iteration ends, nothing is at work any more when it has. Raises what a
+    worker raised, and `PreparationFailedError` when workers keep dying.
     """
-    # Workers are started afresh: forked from a process with threads, they could wait for locks nobody holds.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(tally,))
+    writers = _Writers(cluster)
+    waiting = iter(tasks)
     try:
-        pending: set[Future[ShardResult]] = {pool.submit(_write, task) for task in tasks}
-        while pending:
-            finished, pending = wait(pending, _LOOK_EVERY_SECONDS, FIRST_COMPLETED)
-            yield [future.result() for future in finished]
-    except BrokenProcessPool as error:
-        raise PreparationFailedError(
-            "a worker process died, most likely for want of memory: try fewer --workers"
-        ) from error
+        while True:
+            for task in islice(waiting, cluster.workers - len(writers.running)):
+                writers.start(task)
+            if not writers.running:
+                return
+            outcomes = writers.look()
+            again = [outcome for outcome in outcomes if isinstance(outcome, ShardTask)]
+            waiting = chain(again, waiting)
+            records = [outcome for outcome in outcomes if isinstance(outcome, ShardRecord)]
+            yield Look(records, *writers.at_work())
     finally:
-        tally.stop()
-        pool.shutdown(cancel_futures=True)
+        writers.cancel()
 
 
-_tally: Tally
+class _Writers:
+    """The Ray tasks at work."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._ray = cluster.ray
+        # A worker that dies is dealt with here: Ray would run the same task again, whatever killed it.
+        self._write = self._ray.remote(max_retries=0, num_cpus=1, scheduling_strategy="SPREAD")(_write)
+        self._casualties = Casualties()
+        self.running: dict[Any, ShardTask] = {}
+
+    def start(self, task: ShardTask) -> None:
+        self.running[self._write.remote(task)] = task
+
+    def look(self) -> list[ShardRecord | ShardTask]:
+        """Waits a moment; what has ended, as its record, or as the task to try next."""
+        ended, _ = self._ray.wait(list(self.running), timeout=_LOOK_EVERY_SECONDS)
+        return [self._outcome(reference) for reference in ended]
+
+    def at_work(self) -> tuple[int, int]:
+        """Photos done, and quarantined, in the shards that are not finished."""
+        marks = [read_mark(task.files.mark, task.attempt) for task in self.running.values()]
+        seen = [mark for mark in marks if mark is not None]
+        return sum(mark.position for mark in seen), sum(mark.quarantined for mark in seen)
+
+    def cancel(self) -> None:
+        for reference in self.running:
+            self._ray.cancel(reference, force=True)
+        if self.running:
+            self._ray.wait(list(self.running), num_returns=len(self.running), timeout=_CANCEL_SECONDS)
+
+    def _outcome(self, reference: Any) -> ShardRecord | ShardTask:
+        task = self.running.pop(reference)
+        errors = self._ray.exceptions
+        try:
+            record: ShardRecord = self._ray.get(reference)
+        except errors.RayTaskError as error:
+            # What the worker raised, without Ray's wrapping.
+            raise error.cause from None
+        except (errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError):
+            return self._casualties.next_attempt(task, read_mark(task.files.mark, task.attempt))
+        return record
 
 
-def _begin(tally: Tally) -> None:
-    """Runs once in every worker."""
-    global _tally
-    _tally = tally
-    # Ctrl-C reaches the whole process group; what it means is decided by the parent.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    # The pool's queues would keep a worker of a killed parent waiting for ever.
-    os._exit(1)
-
-
-def _write(task: ShardTask) -> ShardResult:
-    # The parent hands out this function and has no use for torch and FFCV, which take seconds to import.
+def _write(task: ShardTask) -> ShardRecord:
+    # The driver hands out this function and has no use for torch and FFCV, which take seconds to import.
     from pipeline.shards.writer import write_shard
 
-    return write_shard(task, _tally)
+    return write_shard(task)

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from pipeline.errors import UnusablePhotoError
 from pipeline.ffcv_import import ffcv_import
 from pipeline.photos.decode import square_photo
 from pipeline.shards.checksum import file_checksum
+from pipeline.shards.image_field import Square, square_field
 from pipeline.shards.manifest import Shard
+from pipeline.shards.mark import MarkFile
+from pipeline.shards.photo_reads import photo_reads
+from pipeline.shards.record import QuarantinedPhoto, ShardRecord
+from pipeline.shards.staging import sync
 from pipeline.shards.statistics import PixelSums
-from pipeline.shards.tally import Tally
-from pipeline.shards.task import QuarantinedPhoto, ShardResult, ShardTask
+from pipeline.shards.task import ShardTask
 
 with ffcv_import():
-    from ffcv.fields import IntField, RGBImageField
+    from ffcv.fields import IntField
     from ffcv.memory_allocator import MemoryAllocator
     from ffcv.writer import DatasetWriter, handle_sample
 
-Sample = tuple[NDArray[np.uint8], int, int]
+Sample = tuple[Square, int, int]
 
 
 class StreamWriter(DatasetWriter):  # type: ignore[misc]
@@ -46,6 +50,7 @@ class StreamWriter(DatasetWriter):  # type: ignore[misc]
                 for sample in samples:
                     handle_sample(sample, count, metadata.dtype.names, metadata, allocator, self.fields)
                     count += 1
+            self._refuse_missing_pages(allocator)
             self.metadata_sm.buf[:] = metadata.tobytes()
             self.header["num_samples"] = count
             self.finalize([allocator.allocations])
@@ -54,54 +59,71 @@ class StreamWriter(DatasetWriter):  # type: ignore[misc]
             self.metadata_sm.unlink()
         return count
 
+    def _refuse_missing_pages(self, allocator: MemoryAllocator) -> None:
+        # FFCV writes its pages unbuffered and does not look at how much of one went out: on a full disk the
+        # last one may be short without an error.
+        pages = allocator.next_page_allocated.value
+        if pages and os.path.getsize(self.fname) != allocator.offset + pages * self.page_size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.fname)
 
-def write_shard(task: ShardTask, tally: Tally) -> ShardResult:
-    """Decodes a shard's photos, writes the usable ones and reports the others.
 
-    The file appears under its name when it is complete and on disk. Raises `StoppedError` when the
-    preparation was called off, and OSError when the target cannot be written.
+def write_shard(task: ShardTask) -> ShardRecord:
+    """Decodes a shard's photos, writes the usable ones and records the others.
+
+    The file appears under its name when it is complete and on disk, and the record after it. Raises OSError
+    when the target cannot be written, and `SourceLostError` when the source does not answer.
     """
     torch.set_num_threads(1)  # one process per core; each photo is too small to share
-    # FFCV's `proportion` draws from NumPy's global generator.
-    np.random.seed([task.config.seed % 2**32, task.config.seed >> 32, task.number])
     quarantined: list[QuarantinedPhoto] = []
-    sums = PixelSums(task.config.image_size) if task.with_statistics else None
-    partial = task.path.with_name(f".{task.path.name}.partial")
+    sums = PixelSums(task.config.image_size)
+    files = task.files
+    partial = files.partial(task.attempt)
     fields = {
-        "image": RGBImageField(write_mode=task.config.write_mode, jpeg_quality=task.config.jpeg_quality),
+        "image": square_field(
+            jpeg_quality=task.config.jpeg_quality, chroma_subsampling=task.config.chroma_subsampling
+        ),
         "label": IntField(),
         "sample_id": IntField(),
     }
     try:
-        writer = StreamWriter(os.fspath(partial), fields, num_workers=1)
-        count = writer.from_stream(_samples(task, tally, sums, quarantined), len(task.photos))
+        with MarkFile(files.mark, task.attempt) as mark:
+            writer = StreamWriter(os.fspath(partial), fields, num_workers=1)
+            count = writer.from_stream(_samples(task, mark, sums, quarantined), len(task.photos))
         shard = None
         if count:
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
+            sync(partial)
             shard = Shard(
-                file=task.path.name,
+                file=files.name,
                 num_samples=count,
                 size_bytes=partial.stat().st_size,
                 xxh3_128=file_checksum(partial),
             )
-            partial.rename(task.path)
+            if task.with_statistics:
+                sums.save(files.sums)
+            partial.rename(files.shard)
     finally:
         partial.unlink(missing_ok=True)
-    return ShardResult(task.split, shard, quarantined, sums)
+    record = ShardRecord(files.name, task.split, len(task.photos), shard, tuple(quarantined))
+    sync(files.folder)
+    record.save(files.record)
+    return record
 
 
 def _samples(
-    task: ShardTask, tally: Tally, sums: PixelSums | None, quarantined: list[QuarantinedPhoto]
+    task: ShardTask, mark: MarkFile, sums: PixelSums, quarantined: list[QuarantinedPhoto]
 ) -> Iterator[Sample]:
-    for photo in task.photos:
+    config = task.config
+    reads = photo_reads(task.source, (listed.photo for listed in task.photos))
+    for position, (listed, read) in enumerate(zip(task.photos, reads, strict=True)):
+        mark.at(position, len(quarantined))
         try:
-            pixels = square_photo(task.source.read(photo.path), task.config.image_size)
+            if position in task.killers:
+                raise UnusablePhotoError("kills_worker", "the process that decoded it died, twice")
+            pixels = square_photo(read(), config.image_size, exif=config.exif, max_pixels=config.max_pixels)
         except UnusablePhotoError as error:
-            quarantined.append(QuarantinedPhoto(photo.path, task.split, photo.label, *error.args))
-            tally.count(task.number, usable=False)
+            quarantined.append(QuarantinedPhoto(listed.photo.path, task.split, listed.label, *error.args))
             continue
-        if sums is not None:
+        if task.with_statistics:
             sums.add(pixels)
-        tally.count(task.number, usable=True)
-        yield pixels, photo.label, photo.sample_id
+        yield Square(pixels, listed.raw), listed.label, listed.sample_id
+    mark.at(len(task.photos), len(quarantined))

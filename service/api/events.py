@@ -1,4 +1,4 @@
-"""A run's history as server-sent events: replayed from where the client left off, then live."""
+"""A job's history as server-sent events: replayed from where the client left off, then live."""
 
 from __future__ import annotations
 
@@ -11,38 +11,67 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from service.api.dependencies import Jobs
+from service.api.datasets import DatasetName
+from service.api.dependencies import Datasets, Jobs
 from service.api.security import require
 from service.domain.events import EventKind
 from service.domain.job import Job
+from service.errors import NotFoundError
 from service.operations.jobs import LogFollower
 from service.store.jobs import JobStore
 
-router = APIRouter(tags=["runs"], dependencies=[Depends(require("read"))])
+router = APIRouter(dependencies=[Depends(require("read"))])
 
 POLL_SECONDS = 0.5
 KEEP_ALIVE_SECONDS = 15
 
+LastEventId = Annotated[int, Header(ge=0)]
 
-@router.get("/runs/{run_id}/events", response_class=EventSourceResponse)
-def events(run_id: str, jobs: Jobs, last_event_id: Annotated[int, Header(ge=0)] = 0) -> EventSourceResponse:
+
+@router.get("/runs/{run_id}/events", response_class=EventSourceResponse, tags=["runs"])
+def events(run_id: str, jobs: Jobs, last_event_id: LastEventId = 0) -> EventSourceResponse:
     """state, progress, epoch and checkpoint events carry an id to resume from; log lines do not."""
     job = jobs.get(run_id, "run")
-    return EventSourceResponse(_follow(jobs, job, last_event_id), ping=KEEP_ALIVE_SECONDS)
+    return _answer(_follow(jobs, job, last_event_id, LogFollower(job)))
 
 
-async def _follow(jobs: JobStore, job: Job, sequence: int) -> AsyncIterator[ServerSentEvent]:
-    follower = LogFollower(job)
+@router.get("/datasets/{name}/events", response_class=EventSourceResponse, tags=["datasets"])
+def preparation_events(
+    name: DatasetName, datasets: Datasets, jobs: Jobs, last_event_id: LastEventId = 0
+) -> EventSourceResponse:
+    """state, progress and end events of a dataset's newest preparation, each with an id to resume from."""
+    job = datasets.get(name).job
+    if job is None:
+        raise NotFoundError(f"dataset {name!r} was not prepared here: there is no preparation to follow")
+    return _answer(_follow(jobs, job, last_event_id))
+
+
+def _answer(stream: AsyncIterator[ServerSentEvent]) -> EventSourceResponse:
+    return EventSourceResponse(stream, ping=KEEP_ALIVE_SECONDS)
+
+
+async def _follow(
+    jobs: JobStore, job: Job, sequence: int, log: LogFollower | None = None
+) -> AsyncIterator[ServerSentEvent]:
+    """The job's events above `sequence`, and the lines of its log from now on where one is followed."""
     over = False
     while not over:
         # Asked first: whatever belongs to a job that is over has been written by then.
-        over = (await run_sync(jobs.get, job.id)).state.is_terminal
+        over = await run_sync(_is_over, jobs, job.id)
         while events := await run_sync(jobs.events_after, job.id, sequence):
             for event in events:
                 sequence = event.sequence
                 data = json.dumps({"at": event.at, **event.data})
                 yield ServerSentEvent(data=data, event=event.kind, id=str(sequence))
-        for line in await run_sync(follower.new_lines):
+        for line in await run_sync(log.new_lines) if log else ():
             yield ServerSentEvent(data=json.dumps({"line": line}), event=EventKind.LOG)
         if not over:
             await anyio.sleep(POLL_SECONDS)
+
+
+def _is_over(jobs: JobStore, job_id: str) -> bool:
+    """Whether nothing more will happen to a job: it has ended, or has been deleted since."""
+    try:
+        return jobs.get(job_id).state.is_terminal
+    except NotFoundError:
+        return True

@@ -21,6 +21,7 @@ from service.client import Client
 from service.errors import StackError
 from service.http.listener import listen
 from service.settings import Settings
+from service.source_roots import resolved
 from service.stack.ray_head import free_port
 from service.stack.up import local_stack
 
@@ -70,7 +71,7 @@ def demo(
 
 def demo_settings(home: Path | None, photos: Path) -> Settings:
     """The environment's settings for a server of the demo's own: loopback, a free port, and these photos."""
-    given: dict[str, Any] = {"url": None, "host": "127.0.0.1", "source_roots": (photos,)}
+    given: dict[str, Any] = {"url": None, "host": "127.0.0.1", "source_roots": (resolved(str(photos)),)}
     if home is not None:
         given["home"] = home
     settings = Settings(**given)

@@ -12,6 +12,7 @@ from pipeline.errors import (
     BadSourceError,
     DatasetExistsError,
     PipelineError,
+    PlanChangedError,
     TooManyQuarantinedError,
 )
 from service.cli.errors import BadArgumentsError, BadSpecFileError
@@ -33,6 +34,7 @@ BAD_INPUT = (
     FileNotFoundError,
     InvalidSpecError,
     IsADirectoryError,
+    PlanChangedError,
 )
 # What a server refuses for the request's own sake; other refusals are about the server, or who asks.
 BAD_REQUEST_STATUSES = frozenset({400, 404, 409, 413, 415, 422})

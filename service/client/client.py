@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from service.client.events import EventStream, RunEvent
 from service.client.photos import Photo, upload
 from service.client.runs import Runs, body
 from service.client.transport import Transport
@@ -70,8 +71,31 @@ class Datasets:
         return Dataset.model_validate(self._transport.call("GET", f"/datasets/{name}"))
 
     def stop(self, name: str) -> Dataset:
-        """Stops the preparation of a dataset; what it had written goes with it."""
+        """Stops the preparation of a dataset. Asked for again, it goes on with the shards that are finished."""
         return Dataset.model_validate(self._transport.call("POST", f"/datasets/{name}/stop"))
+
+    def events(
+        self,
+        name: str,
+        last_event_id: int | None = None,
+        *,
+        patience_seconds: float = 120.0,
+        retry_seconds: float = 1.0,
+    ) -> Iterator[RunEvent]:
+        """Yields what happens to a dataset's newest preparation until it is over, as `runs.events` does.
+
+        A 404 for a dataset that the server did not prepare.
+        """
+        return iter(
+            EventStream(
+                self._transport,
+                f"/datasets/{name}/events",
+                is_over=lambda: self.get(name).state.is_terminal,
+                last_event_id=last_event_id,
+                patience_seconds=patience_seconds,
+                retry_seconds=retry_seconds,
+            )
+        )
 
     def delete(self, name: str) -> None:
         """Removes a dataset from the server's disk; a 409 while something uses it."""

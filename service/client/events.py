@@ -1,4 +1,4 @@
-"""A run's events as they happen: server-sent events, followed across broken connections."""
+"""A job's events as they happen: server-sent events, followed across broken connections."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ PASSING_STATUSES = frozenset({502, 503, 504})
 
 
 class RunEvent(BaseModel):
-    """One thing that happened to a run. Ids count from 1; log lines (`data["line"]`) have no id, no time."""
+    """One thing that happened to a run or a preparation.
+
+    Ids count from 1; log lines (`data["line"]`) have no id, no time.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,11 +33,11 @@ class RunEvent(BaseModel):
 
 
 class EventStream:
-    """Iterates over the events of one run in order, each but log lines exactly once, until the run is over.
+    """Iterates over the events of one job in order, each but log lines exactly once, until the job is over.
 
     A connection that breaks is made again from the last event seen. Raises `ServerUnreachableError` when the
     server does not answer at first, or stays away for `patience_seconds` later; `ApiError` when it refuses.
-    `is_over` asks the server whether the run is in a terminal state.
+    `is_over` asks the server whether the job is in a terminal state.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class EventStream:
                     yield event
                     if event.kind is EventKind.END:
                         return
-                # A server that shuts down closes in order too, so a close alone ends nothing: only a run
+                # A server that shuts down closes in order too, so a close alone ends nothing: only a job
                 # that was over before the connection was made has no more to tell after it.
                 if was_over:
                     return

@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 from pipeline.config import SourceConfig
 from pipeline.shards.manifest import Manifest
+from pipeline.shards.staging import staging_path
 from service.domain.job import Job
 from service.domain.job_folder import JobFolder
 from service.domain.spec import DatasetSpec, Preparation
 from service.domain.state import JobState
 from service.errors import ConflictError, FieldProblem, ForbiddenSourceError, InvalidSpecError, NotFoundError
 from service.settings import Settings
+from service.source_roots import is_below
 from service.store.jobs import JobStore, new_job_id
 
 
@@ -85,7 +87,7 @@ class DatasetOperations:
         return Dataset(name, job, manifest)
 
     def delete(self, name: str) -> None:
-        """Removes a dataset; raises `ConflictError` while it is being prepared or a run trains on it."""
+        """Removes a dataset, and what is left of preparing it; raises `ConflictError` while it is being prepared or a run trains on it."""
         dataset = self.get(name)
         users = [job.id for job in self._jobs.active() if job.kind == "run" and job.spec["dataset"] == name]
         if users:
@@ -94,6 +96,7 @@ class DatasetOperations:
             raise ConflictError(f"dataset {name!r} is {dataset.state}: wait for it or stop it")
         if dataset.manifest is not None:
             shutil.rmtree(self._path(name))
+        shutil.rmtree(staging_path(self._path(name)), ignore_errors=True)
         while (job := self._jobs.newest_named("dataset", name)) is not None:
             self._jobs.delete(job.id)
 
@@ -101,13 +104,13 @@ class DatasetOperations:
         return self._settings.datasets / name
 
     def _check_source(self, field: str, source: SourceConfig, *, confined: bool) -> None:
-        path = Path(source.path).resolve()
-        if confined and not any(path.is_relative_to(root) for root in self._settings.source_roots):
-            raise ForbiddenSourceError(
-                f"{field}.path {source.path!r} is outside the folders this server may read:"
-                " set TANDEM_SOURCE_ROOTS"
-            )
-        if not path.exists():
-            raise InvalidSpecError(
-                [FieldProblem(f"{field}.path", f"{source.path} does not exist on the server")]
-            )
+        for part, location in ((f"{field}.path", source.path), (f"{field}.class_names", source.class_names)):
+            if location is None:
+                continue
+            if confined and not is_below(location, self._settings.source_roots):
+                raise ForbiddenSourceError(
+                    f"{part} {location!r} is outside the places this server may read: set TANDEM_SOURCE_ROOTS"
+                )
+            # What a URL leads to is found out by the job, which may have to wait for it.
+            if "://" not in location and not Path(location).exists():
+                raise InvalidSpecError([FieldProblem(part, f"{location} does not exist on the server")])

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from pipeline.shards.cluster import LOOPBACK_ALONE
 from service.stack.processes import Command
 
 OBJECT_STORE_BYTES = 256 * 2**20
@@ -43,16 +44,10 @@ def ray_head(home: Path, dashboard_port: int, token: str) -> Command:
         environment={
             # Jobs are console scripts of this environment.
             "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}",
-            "RAY_AUTH_MODE": "token",
+            **LOOPBACK_ALONE,
             "RAY_AUTH_TOKEN": token,
-            # Ray listens on every address of a Linux machine, whatever address its node is given, unless its
-            # switch for machines that never join a cluster says so.
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-            "GLOO_SOCKET_IFNAME": "lo",
             # Nothing here would use the half minute that a node waits for others to take its work over.
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
-            # Disabled usage reports still send one; this sends it nowhere.
-            "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9/",
         },
         log=home / "logs" / "ray.log",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import secrets
 import signal
 import sys
@@ -129,7 +128,7 @@ def _commands(settings: Settings) -> list[Command]:
         "TANDEM_RAY_URL": settings.ray_url,
         "TANDEM_RAY_TOKEN": token,
         "TANDEM_SERVING_URL": settings.serving_url,
-        "TANDEM_SOURCE_ROOTS": os.pathsep.join(map(str, settings.source_roots)),
+        "TANDEM_SOURCE_ROOTS": ":".join(settings.source_roots),
     }
     logs = settings.logs
     serve = [tandem, "serve", "--host", "127.0.0.1", "--port", str(serving)]

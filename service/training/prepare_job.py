@@ -23,7 +23,7 @@ def main() -> None:
         spec, out = order.spec, Path(order.out)
         lines = LineFile(folder.progress)
         stage = prepare(spec.source, out, spec.prepare_config, name=spec.name, val=spec.val)
-        # Closed, the stage takes what it had written along, whatever ends this job.
+        # Closed, the stage leaves nothing at work, whatever ends this job.
         with closing(stage):
             for progress in stage:
                 lines.append(PrepareLine(at=now(), **asdict(progress)))

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import NamedTuple, Protocol
 
 
 class Photo(NamedTuple):
-    """One listed photo: its place within the source, the id of its class, and its size in bytes."""
+    """One listed photo, and where its bytes are.
+
+    `path` is its place within the source as people would name it: in the quarantine ledger and in the
+    fingerprint. `container` is the file that holds it, relative to the source's location, where many photos
+    share one; `place` is where in it: the first byte in a tar, the row in a Parquet file.
+    """
 
     path: str
     class_id: str
     size_bytes: int
+    container: str = ""
+    place: int = 0
 
 
 class Source(Protocol):
@@ -23,17 +31,41 @@ class Source(Protocol):
     @property
     def location(self) -> str: ...
 
+    @property
+    def reads_at_once(self) -> int:
+        """How many threads `read` may be called from at a time, with profit."""
+        ...
+
     def listings(self) -> Mapping[str, Sequence[Photo]]:
-        """The photos, sorted by path: under `train` and `val` where the source has both, else under `all`.
+        """The photos in listing order: under `train` and `val` where the source tells them apart and has them,
+        else under `all`.
 
         Raises `BadSourceError` when the source is missing, or not in its form.
         """
         ...
 
     def class_names(self) -> Mapping[str, str]:
-        """Class id to readable name, for the classes the source has names for."""
+        """Class id to readable name, for the classes the source has names for. Called after `listings`."""
         ...
 
-    def read(self, path: str) -> bytes:
-        """The bytes of a listed photo; raises `UnusablePhotoError` when they cannot be had."""
+    def read(self, photo: Photo) -> bytes:
+        """The bytes of a listed photo.
+
+        Raises `UnusablePhotoError` when the photo cannot be had, and `SourceLostError` when the source
+        itself does not answer.
+        """
         ...
+
+
+def in_listing_order(photos: Iterable[Photo]) -> list[Photo]:
+    """By class, then by the file's own name without its ending, then by path.
+
+    The folders, archives and tables around a photo come last: so the same photos have the same order, and
+    thereby the same sample_ids and shards, in whatever form they come.
+    """
+    return sorted(photos, key=lambda photo: (photo.class_id, PurePosixPath(photo.path).stem, photo.path))
+
+
+def integer_class_id(label: int, num_classes: int) -> str:
+    """The class id of a source that numbers its classes from 0: digits enough that ids sort as numbers do."""
+    return f"{label:0{len(str(max(num_classes - 1, 0)))}d}"

@@ -78,7 +78,7 @@ def photos() -> Photos:
 
 
 @pytest.fixture(scope="session", name="run_prepare")
-def run_prepare_fixture() -> Callable[..., list[PrepareProgress]]:
+def run_prepare_fixture(ray_here: None) -> Callable[..., list[PrepareProgress]]:
     return run_prepare
 
 
@@ -97,7 +97,9 @@ def photo_source(photos: Photos, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="session")
-def prepared(photos: Photos, photo_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def prepared(
+    photos: Photos, photo_source: Path, ray_here: None, tmp_path_factory: pytest.TempPathFactory
+) -> Prepared:
     """The photos as JPEG in shards of 20 at most, written by two workers."""
     config = PrepareConfig(image_size=photos.image_size, shard_size=20, seed=7, workers=2, max_quarantine=0.1)
     out = tmp_path_factory.mktemp("datasets") / "pets"

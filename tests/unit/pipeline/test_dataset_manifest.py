@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import pairwise
 
+import numpy as np
 import pytest
+from ffcv.reader import Reader
+from ffcv.types import HeaderType
 
 from pipeline.errors import BadDatasetError
 from pipeline.shards.manifest import Manifest
@@ -32,6 +36,7 @@ def test_manifest_has_the_agreed_fields_in_order(prepared):
         "image_size",
         "write_mode",
         "jpeg_quality",
+        "chroma_subsampling",
         "seed",
         "source",
         "classes",
@@ -81,14 +86,39 @@ def test_folder_without_manifest_is_not_a_dataset(tmp_path):
         Manifest.load(tmp_path)
 
 
-@pytest.mark.parametrize("place", [0, 30, 4000, 2**23 + 5, -1])
-def test_flipped_bit_is_found_and_its_shard_named(dataset, place):
-    content = bytearray((dataset / "train-00002.beton").read_bytes())
-    content[place] ^= 1
-    (dataset / "train-00002.beton").write_bytes(content)
-    assert [(fault.file, fault.detail[:12]) for fault in verify(dataset)] == [
-        ("train-00002.beton", "has checksum")
-    ]
+def regions(path):
+    """The parts of a shard, header to allocation table, with no byte left out: (start, end) of each."""
+    reader = Reader(str(path))
+    descriptors = HeaderType.itemsize
+    metadata = descriptors + reader.field_descriptors.nbytes
+    ends = np.sort(reader.alloc_table["ptr"] + reader.alloc_table["size"])
+    starts = np.sort(reader.alloc_table["ptr"])
+    table = int(reader.header["alloc_table_ptr"])
+    edges = [0, descriptors, metadata, metadata + reader.metadata.nbytes, int(starts[0])]
+    edges += [int(starts[1]), int(starts[-1]), int(ends[-1]), table, path.stat().st_size]
+    return list(pairwise(edges))
+
+
+def test_flipped_bit_anywhere_in_any_shard_is_found_and_the_shard_named(dataset):
+    shards = sorted(dataset.glob("*.beton"))
+    assert {shard.name[:5] for shard in shards} == {"train", "val-0"}
+    for shard in shards:
+        for start, end in regions(shard):
+            assert start < end
+            for place in {start, (start + end) // 2, end - 1}:
+                flip(shard, place)
+                found = [(fault.file, fault.detail[:12]) for fault in verify(dataset)]
+                assert found == [(shard.name, "has checksum")], place
+                flip(shard, place)
+    assert list(verify(dataset)) == []
+
+
+def flip(path, place):
+    with path.open("r+b") as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ (1 << place % 8)]))
 
 
 def test_every_kind_of_fault_is_named(dataset):
@@ -101,3 +131,32 @@ def test_every_kind_of_fault_is_named(dataset):
     assert faults["val-00000.beton"].startswith("has 1000 bytes instead of ")
     assert faults["statistics.npz"].startswith("has checksum ")
     assert len(faults) == 3
+
+
+@pytest.mark.parametrize(
+    ("harm", "detail"),
+    [
+        (lambda lines: lines[1:], "has 3 lines instead of 4"),
+        (lambda lines: [*lines, lines[0]], "has 5 lines instead of 4"),
+        (lambda lines: [lines[0], lines[1][:20] + b"\n", *lines[2:]], "not a JSON object: line 2"),
+        (lambda lines: [b"17\n", *lines[1:]], "not a JSON object: line 1"),
+        (lambda lines: [*lines[:3], b"\xff\n"], "not a JSON object: line 4"),
+        (lambda lines: [b"\n", *lines[1:]], "not a JSON object: line 1"),
+        (lambda lines: [*lines[:3], b"[" * 100_000 + b"\n"], "not a JSON object: line 4"),
+    ],
+)
+def test_ledger_that_lost_or_tore_a_line_is_found(dataset, harm, detail):
+    ledger = dataset / "quarantine.jsonl"
+    ledger.write_bytes(b"".join(harm(ledger.read_bytes().splitlines(keepends=True))))
+    ((file, found),) = verify(dataset)
+    assert file == "quarantine.jsonl"
+    assert detail in found
+
+
+def test_ledger_that_is_gone_is_found_and_an_empty_one_is_sound_without_quarantined_photos(dataset):
+    (dataset / "quarantine.jsonl").unlink()
+    assert list(verify(dataset)) == [("quarantine.jsonl", "cannot be read: No such file or directory")]
+    (dataset / "quarantine.jsonl").touch()
+    assert len(list(verify(dataset))) == 1
+    change(dataset, quarantined=0)
+    assert list(verify(dataset)) == []

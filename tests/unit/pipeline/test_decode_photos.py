@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pipeline.errors import UnusablePhotoError
 from pipeline.photos.decode import square_photo
@@ -64,6 +64,31 @@ def test_fine_pattern_leaves_no_moire(form, size):
     assert np.abs(square[:, 2:-2].astype(int) - 128).max() <= 25
 
 
+@pytest.mark.parametrize("size", [36, 40, 45, 50, 55, 60, 63])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_pattern_finer_than_the_target_fades(size, axis):
+    """Between once and twice the target the filter must widen with the reduction: a fixed one lets half of
+    the stripes through, none all of them."""
+    stripes = np.zeros((size, size, 3), np.uint8)
+    stripes[::2] = 255
+    image = Image.fromarray(stripes.swapaxes(0, axis))
+    square = square_photo(saved(image, "PNG"), 32).astype(int)
+    assert np.abs(square - expected_square(image, 32)).max() <= 2
+    if size >= 45:
+        assert np.abs(square[4:-4, 4:-4] - 128).max() <= 40
+
+
+@pytest.mark.parametrize("factor", [2, 3, 5.3, 20])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA"])
+def test_large_photo_is_reduced_as_pillow_would(photos, mode, factor):
+    side = round(32 * factor)
+    pixels = np.dstack([photos.pixels(15, side, side + 7), photos.pixels(16, side, side + 7)[..., :1]])
+    image = Image.fromarray(pixels).convert(mode)
+    paper = Image.new("RGBA", image.size, "white")
+    expected = expected_square(Image.alpha_composite(paper, image.convert("RGBA")), 32)
+    assert np.abs(square_photo(saved(image, "PNG"), 32).astype(int) - expected).max() <= 3
+
+
 def test_photo_of_the_stored_size_is_not_resampled(photos):
     pixels = photos.pixels(5, 32, 32)
     assert np.array_equal(square_photo(saved(Image.fromarray(pixels), "PNG"), 32), pixels)
@@ -116,12 +141,84 @@ def test_animation_shows_its_first_picture():
     assert (square == (255, 0, 0)).all()
 
 
-def test_orientation_in_the_file_is_ignored(photos):
-    image = Image.fromarray(photos.pixels(11, 32, 32))
-    turned = image.getexif()
-    turned[0x0112] = 6
-    plain, marked = saved(image, "JPEG", quality=95), saved(image, "JPEG", quality=95, exif=turned)
-    assert np.array_equal(square_photo(marked, 32), square_photo(plain, 32))
+TURNED_FORMS = {
+    "JPEG": {"quality": 98, "subsampling": 0},
+    "PNG": {},
+    "WEBP": {"lossless": True},
+    "TIFF": {"compression": "tiff_lzw"},
+}
+
+
+def marked(image: Image.Image, form: str, orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return saved(image, form, exif=exif, **TURNED_FORMS[form])
+
+
+def turned_by_pillow(data: bytes, size: int) -> np.ndarray:
+    turned = ImageOps.exif_transpose(Image.open(io.BytesIO(data)).convert("RGB"))
+    return square_photo(saved(turned, "PNG"), size)
+
+
+@pytest.mark.parametrize("form", TURNED_FORMS)
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("height", "width"), [(32, 61), (61, 32), (43, 50), (50, 43), (20, 25)])
+def test_turned_photo_is_cut_where_it_is_shown(form, orientation, height, width):
+    """Noise, so that a square cut one pixel off is another square."""
+    noise = np.random.default_rng(17).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    data = marked(Image.fromarray(noise), form, orientation)
+    difference = square_photo(data, 32, exif="apply").astype(int) - turned_by_pillow(data, 32)
+    assert np.abs(difference).max() <= (2 if form == "JPEG" else 0)
+
+
+@pytest.mark.parametrize("form", TURNED_FORMS)
+@pytest.mark.parametrize("orientation", [2, 3, 5, 6])
+def test_large_photo_is_turned_too(photos, form, orientation):
+    data = marked(Image.fromarray(photos.pixels(18, 301, 400)), form, orientation)
+    difference = square_photo(data, 32, exif="apply").astype(int) - turned_by_pillow(data, 32)
+    assert np.abs(difference).mean() < 3
+
+
+@pytest.mark.parametrize("form", TURNED_FORMS)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_in_the_file_is_ignored_unless_asked_for(photos, form, orientation):
+    image = Image.fromarray(photos.pixels(11, 32, 45))
+    plain = saved(image, form, **TURNED_FORMS[form])
+    assert np.array_equal(square_photo(marked(image, form, orientation), 32), square_photo(plain, 32))
+
+
+def test_orientation_in_xmp_counts_where_exif_has_none(photos):
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    data = saved(Image.fromarray(photos.pixels(19, 32, 45)), "JPEG", xmp=xmp)
+    assert not np.array_equal(square_photo(data, 32, exif="apply"), square_photo(data, 32))
+    assert np.abs(square_photo(data, 32, exif="apply").astype(int) - turned_by_pillow(data, 32)).max() <= 2
+
+
+def test_orientation_is_found_behind_other_segments_and_padding(photos):
+    data = marked(Image.fromarray(photos.pixels(22, 32, 45)), "JPEG", 6)
+    profile = b"\xff\xe2" + struct.pack(">H", 60_002) + b"\xff\xda" * 30_000
+    for before in (profile * 3, b"\xff" * 7):
+        late = data[:2] + before + data[2:]
+        assert np.array_equal(square_photo(late, 32, exif="apply"), square_photo(data, 32, exif="apply"))
+    assert not np.array_equal(square_photo(data, 32, exif="apply"), square_photo(data, 32))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("exif", [b"Exif\0\0II*\0", b"Exif\0\0words", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"])
+# Pillow warns of it; so do people's terminals.
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_damaged_exif_does_no_harm(photos, form, exif):
+    image = Image.fromarray(photos.pixels(20, 32, 45))
+    data = saved(image, form, exif=exif, **TURNED_FORMS[form])
+    plain = saved(image, form, **TURNED_FORMS[form])
+    assert np.array_equal(square_photo(data, 32, exif="apply"), square_photo(plain, 32))
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_orientation_that_does_not_exist_turns_nothing(photos, orientation):
+    image = Image.fromarray(photos.pixels(21, 32, 45))
+    data = marked(image, "JPEG", orientation)
+    assert np.array_equal(square_photo(data, 32, exif="apply"), square_photo(data, 32))
 
 
 def test_jpeg_cut_anywhere_in_its_pixels_is_refused(photos):

@@ -9,6 +9,8 @@ import pytest
 
 from pipeline.config import SourceConfig
 from pipeline.errors import BadSourceError, UnusablePhotoError
+from pipeline.photos.local_files import LocalFiles
+from pipeline.photos.sources.base import Photo
 from pipeline.photos.sources.detect import open_source
 from pipeline.photos.sources.folder import FolderSource
 
@@ -16,12 +18,6 @@ from pipeline.photos.sources.folder import FolderSource
 def write(path, content=b"x"):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-
-
-def read_error(source, path):
-    with pytest.raises(UnusablePhotoError) as caught:
-        source.read(path)
-    return caught.value.args[0]
 
 
 def test_listing_is_sorted_and_holds_every_visible_file(tmp_path):
@@ -38,19 +34,19 @@ def test_listing_is_sorted_and_holds_every_visible_file(tmp_path):
     source = open_source(SourceConfig(path=str(tmp_path)))
     assert source.listings() == {
         "all": [
-            ("a/deep/er/3.png", "a", 5),
-            ("a/notes.txt", "a", 5),
-            ("b/1.JPEG", "b", 5),
-            ("b/2.jpg", "b", 5),
+            Photo("a/deep/er/3.png", "a", 5),
+            Photo("a/notes.txt", "a", 5),
+            Photo("b/1.JPEG", "b", 5),
+            Photo("b/2.jpg", "b", 5),
         ]
     }
-    assert source.read("a/notes.txt") == b"12345"
+    assert source.read(Photo("a/notes.txt", "a", 5)) == b"12345"
 
 
 def test_train_and_val_are_kept_apart(tmp_path):
     for path in ("train/a/1.jpg", "val/a/2.jpg", "test/a/3.jpg"):
         write(tmp_path / path)
-    listings = FolderSource(tmp_path).listings()
+    listings = FolderSource(LocalFiles(tmp_path)).listings()
     assert {split: [photo.path for photo in listed] for split, listed in listings.items()} == {
         "train": ["train/a/1.jpg"],
         "val": ["val/a/2.jpg"],
@@ -60,7 +56,10 @@ def test_train_and_val_are_kept_apart(tmp_path):
 def test_folder_named_train_with_photos_in_it_is_a_class(tmp_path):
     for path in ("train/1.jpg", "plane/2.jpg"):
         write(tmp_path / path)
-    assert [photo.class_id for photo in FolderSource(tmp_path).listings()["all"]] == ["plane", "train"]
+    assert [photo.class_id for photo in FolderSource(LocalFiles(tmp_path)).listings()["all"]] == [
+        "plane",
+        "train",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -77,26 +76,26 @@ def test_folder_without_photos_is_refused_in_one_line(tmp_path, paths, problem):
     for path in paths:
         write(tmp_path / path)
     with pytest.raises(BadSourceError, match=problem) as caught:
-        FolderSource(tmp_path).listings()
+        FolderSource(LocalFiles(tmp_path)).listings()
     assert "\n" not in str(caught.value)
 
 
 def test_missing_folder_and_plain_file_are_refused(tmp_path):
     with pytest.raises(BadSourceError, match="does not exist"):
-        FolderSource(tmp_path / "absent").listings()
+        FolderSource(LocalFiles(tmp_path / "absent")).listings()
     write(tmp_path / "file")
     with pytest.raises(BadSourceError, match="is not a folder"):
-        FolderSource(tmp_path / "file").listings()
+        FolderSource(LocalFiles(tmp_path / "file")).listings()
 
 
 def test_class_folder_whose_name_cannot_be_printed_is_refused(tmp_path):
     write(tmp_path / os.fsdecode(b"caf\xe9") / "1.jpg")
     with pytest.raises(BadSourceError, match="cannot be printed"):
-        FolderSource(tmp_path).listings()
+        FolderSource(LocalFiles(tmp_path)).listings()
 
 
 def test_what_cannot_be_read_is_listed_and_refused_with_its_reason(tmp_path):
-    source = FolderSource(tmp_path / "source")
+    source = FolderSource(LocalFiles(tmp_path / "source"))
     write(tmp_path / "elsewhere" / "secret.jpg")
     folder = tmp_path / "source" / "a"
     write(folder / "0.jpg", b"photo")
@@ -112,7 +111,7 @@ def test_what_cannot_be_read_is_listed_and_refused_with_its_reason(tmp_path):
     outcome = {}
     for photo in source.listings()["all"]:
         try:
-            outcome[photo.path.removeprefix("a/")] = source.read(photo.path)
+            outcome[photo.path.removeprefix("a/")] = source.read(photo)
         except UnusablePhotoError as error:
             outcome[photo.path.removeprefix("a/")] = error.args[0]
     assert outcome == {
@@ -131,17 +130,19 @@ def test_what_cannot_be_read_is_listed_and_refused_with_its_reason(tmp_path):
 def test_source_below_a_link_is_read(tmp_path):
     write(tmp_path / "real" / "a" / "1.jpg", b"photo")
     (tmp_path / "link").symlink_to("real")
-    assert FolderSource(tmp_path / "link").read("a/1.jpg") == b"photo"
+    assert FolderSource(LocalFiles(tmp_path / "link")).read(Photo("a/1.jpg", "a", 5)) == b"photo"
 
 
 def test_source_crosses_into_another_process(tmp_path):
     write(tmp_path / "a" / "1.jpg", b"photo")
-    source = FolderSource(tmp_path)
-    assert source.read("a/1.jpg") == pickle.loads(pickle.dumps(source)).read("a/1.jpg")
+    source = FolderSource(LocalFiles(tmp_path))
+    assert source.read(Photo("a/1.jpg", "a", 5)) == pickle.loads(pickle.dumps(source)).read(
+        Photo("a/1.jpg", "a", 5)
+    )
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", '{"a": 1}', '{"a": "\\u0007"}', "\xff"])
 def test_class_names_that_are_none_are_refused(tmp_path, content):
     (tmp_path / "classes.json").write_text(content, "latin-1")
     with pytest.raises(BadSourceError, match=r"classes\.json"):
-        FolderSource(tmp_path).class_names()
+        FolderSource(LocalFiles(tmp_path)).class_names()

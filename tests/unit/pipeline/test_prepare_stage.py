@@ -1,4 +1,4 @@
-"""From a folder to a dataset, whole or not at all."""
+"""From photos to a dataset, whole or not at all, and never the same work twice."""
 
 from __future__ import annotations
 
@@ -7,29 +7,32 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
-from pathlib import Path
+from ipaddress import ip_address
 
 import numpy as np
+import psutil
 import pytest
 
 from pipeline.config import PrepareConfig, SourceConfig
 from pipeline.errors import (
     BadSourceError,
     DatasetExistsError,
+    PlanChangedError,
     PreparationFailedError,
     TooManyQuarantinedError,
 )
 from pipeline.photos.decode import square_photo
+from pipeline.photos.sources.base import Photo
 from pipeline.shards.manifest import Manifest
 from pipeline.shards.prepare import prepare
-from pipeline.shards.staging import StagingFolder
+from pipeline.shards.staging import StagingFolder, staging_path
 from pipeline.shards.statistics import Statistics
 from pipeline.shards.verify import verify
 
 # A shell that starts the tests in the background has them, and all they start, ignore interrupts.
 PREPARE_ALONE = """
+import os
 import signal
 import sys
 from pathlib import Path
@@ -38,23 +41,28 @@ from pipeline.shards.prepare import prepare
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    config = PrepareConfig(image_size=32, shard_size=50, workers=2)
+    config = PrepareConfig(image_size=32, shard_size=500, workers=2)
     for progress in prepare(SourceConfig(path=sys.argv[1]), Path(sys.argv[2]), config, name="pets"):
         print(progress.photos_done, flush=True)
 """
 
 
 def workers_of(pid):
-    """Worker processes; multiprocessing has another child, which tracks resources and ends by itself."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    """The processes that write shards, of a preparation that has a Ray of its own."""
+    return [child for child in psutil.Process(pid).children(recursive=True) if "ray::_write" in name(child)]
 
 
-def is_running(pid):
+def name(process):
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def contents(folder):
+    """The bytes of every file of a dataset; the manifest without its timestamp."""
+    found = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "manifest.json"}
+    return found | {"manifest.json": Manifest.load(folder).checksum}
 
 
 @pytest.fixture
@@ -71,7 +79,7 @@ def many_photos(photos, tmp_path):
 
 @pytest.fixture
 def prepare_at_work(many_photos, tmp_path):
-    """A preparation in a process of its own, its workers busy."""
+    """A preparation in a process of its own, with a Ray of its own, its workers busy."""
     script = tmp_path / "prepare_alone.py"
     script.write_text(PREPARE_ALONE)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -107,7 +115,7 @@ def test_dataset_holds_what_its_manifest_says(prepared, photos):
     assert abs((datetime.now(UTC) - manifest.created_at).total_seconds()) < 3600
     listed = {s.file for split in manifest.splits.values() for s in split.shards}
     present = {path.name for path in prepared.path.iterdir()}
-    assert present == listed | {"manifest.json", "statistics.npz", "quarantine.jsonl"}
+    assert present == listed | {"manifest.json", "statistics.npz", "quarantine.jsonl", "plan.json"}
     assert list(verify(prepared.path)) == []
 
 
@@ -145,29 +153,37 @@ def test_progress_counts_up_to_everything(prepared):
 def test_one_worker_and_two_write_the_same_bytes(prepared, run_prepare, tmp_path):
     out = tmp_path / "again"
     run_prepare(prepared.source, out, prepared.config.model_copy(update={"workers": 1}))
-    for path in prepared.path.iterdir():
-        if path.name != "manifest.json":
-            assert (out / path.name).read_bytes() == path.read_bytes(), path.name
-    assert Manifest.load(out).checksum == Manifest.load(prepared.path).checksum
+    assert contents(out) == contents(prepared.path)
 
 
-def test_too_many_unusable_photos_fail_with_the_reasons_and_leave_nothing(
-    photo_source, run_prepare, tmp_path
+def test_too_many_unusable_photos_fail_with_the_reasons_and_keep_the_ledger(
+    photo_source, run_prepare, photos, tmp_path
 ):
+    out = tmp_path / "out"
     config = PrepareConfig(image_size=32, workers=1, max_quarantine=0.01)
     with pytest.raises(TooManyQuarantinedError) as caught:
-        run_prepare(photo_source, tmp_path / "out", config)
+        run_prepare(photo_source, out, config)
     assert "of 93 photos" in str(caught.value)
     assert "2 not_an_image (as train/cat/notes.txt), 1 empty (as train/dog/zero.jpg)" in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
+    ledger = staging_path(out) / "quarantine.jsonl"
+    assert str(ledger) in str(caught.value)
+    assert {json.loads(line)["path"] for line in ledger.read_text().splitlines()} <= set(photos.unusable)
+    assert not out.exists()
+    # With more patience the same command goes on.
+    run_prepare(photo_source, out, config.model_copy(update={"max_quarantine": 0.1}))
+    assert list(verify(out)) == []
+    assert not staging_path(out).exists()
 
 
 def test_source_without_a_single_photo_is_a_bad_source(run_prepare, tmp_path):
     (tmp_path / "source" / "a").mkdir(parents=True)
-    (tmp_path / "source" / "a" / "1.jpg").write_bytes(b"words")
-    with pytest.raises(BadSourceError, match=r"none of the 1 files read is a photo: 1 not_an_image"):
+    (tmp_path / "source" / "a" / "1\n.jpg").write_bytes(b"words")
+    with pytest.raises(
+        BadSourceError, match=r"none of the 1 files read is a photo: 1 not_an_image \(as a/1\\n.jpg\)"
+    ) as caught:
         run_prepare(tmp_path / "source", tmp_path / "out", PrepareConfig(image_size=32))
-    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_source_creates_nothing(run_prepare, tmp_path):
@@ -176,11 +192,13 @@ def test_missing_source_creates_nothing(run_prepare, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_existing_dataset_is_left_alone(prepared, run_prepare, tmp_path):
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_no_dataset_is_left_alone(prepared, run_prepare, tmp_path, force):
     (tmp_path / "out").mkdir()
-    with pytest.raises(DatasetExistsError, match="exists"):
-        run_prepare(prepared.source, tmp_path / "out", prepared.config)
-    assert list(tmp_path.rglob("*")) == [tmp_path / "out"]
+    (tmp_path / "out" / "thesis.tex").write_text("three years")
+    with pytest.raises(DatasetExistsError, match="is no dataset"):
+        run_prepare(prepared.source, tmp_path / "out", prepared.config, force=force)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "thesis.tex"]
 
 
 def test_place_that_cannot_be_written_is_named(prepared, run_prepare, tmp_path):
@@ -189,7 +207,81 @@ def test_place_that_cannot_be_written_is_named(prepared, run_prepare, tmp_path):
         run_prepare(prepared.source, tmp_path / "file" / "out", prepared.config)
 
 
-def test_preparation_left_early_leaves_nothing(prepared, tmp_path):
+def test_same_command_again_leaves_a_whole_dataset_as_it_is(prepared, run_prepare):
+    before = {path: path.stat().st_mtime_ns for path in prepared.path.iterdir()}
+    assert run_prepare(prepared.source, prepared.path, prepared.config) == []
+    assert {path: path.stat().st_mtime_ns for path in prepared.path.iterdir()} == before
+
+
+def test_dataset_made_otherwise_is_refused_saying_what_changed_and_replaced_by_force(
+    prepared, run_prepare, photos, tmp_path
+):
+    out = tmp_path / "out"
+    photos.write(tmp_path / "source", 4)
+    config = PrepareConfig(image_size=32, workers=2)
+    run_prepare(tmp_path / "source", out, config)
+    whole = contents(out)
+    other = config.model_copy(update={"jpeg_quality": 80, "workers": 1})
+    with pytest.raises(PlanChangedError, match=r"jpeg_quality was 90 and is 80;.*--force"):
+        run_prepare(tmp_path / "source", out, other)
+    assert contents(out) == whole
+    (tmp_path / "source" / "owl" / "000.jpg").unlink()
+    with pytest.raises(PlanChangedError, match="class 'owl' of train had 4 photos and has 3"):
+        run_prepare(tmp_path / "source", out, config)
+    run_prepare(tmp_path / "source", out, other, force=True)
+    assert Manifest.load(out).jpeg_quality == 80
+    assert Manifest.load(out).splits["train"].num_samples == 11
+    assert {path.name for path in tmp_path.iterdir()} == {"source", "out"}
+
+
+def test_preparation_left_early_goes_on_without_touching_what_is_finished(prepared, run_prepare, tmp_path):
+    out, source = tmp_path / "out", SourceConfig(path=str(prepared.source))
+    config = prepared.config.model_copy(update={"workers": 1})
+    progress = prepare(source, out, config, name="pets")
+    while next(progress).shards_done < 2:
+        pass
+    progress.close()
+    assert not out.exists()
+    finished = {path.name: path.stat() for path in staging_path(out).glob("*.beton")}
+    assert len(finished) >= 2
+    steps = run_prepare(prepared.source, out, config)
+    assert steps[0].shards_done == len(finished)
+    assert steps[0].photos_done > 0
+    assert contents(out) == contents(prepared.path)
+    for shard, before in finished.items():
+        now = (out / shard).stat()
+        assert (now.st_ino, now.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_half_prepared_dataset_is_refused_for_another_plan_and_started_over_by_force(
+    prepared, run_prepare, tmp_path
+):
+    out, source = tmp_path / "out", SourceConfig(path=str(prepared.source))
+    progress = prepare(source, out, prepared.config, name="pets")
+    while next(progress).shards_done < 1:
+        pass
+    progress.close()
+    other = prepared.config.model_copy(update={"seed": 8})
+    with pytest.raises(PlanChangedError, match="seed was 7 and is 8"):
+        run_prepare(prepared.source, out, other)
+    assert run_prepare(prepared.source, out, other, force=True)[0].shards_done == 0
+    assert Manifest.load(out).seed == 8
+
+
+def test_shard_that_went_missing_meanwhile_is_written_again(prepared, run_prepare, tmp_path):
+    out, source = tmp_path / "out", SourceConfig(path=str(prepared.source))
+    progress = prepare(source, out, prepared.config, name="pets")
+    while next(progress).shards_done < 2:
+        pass
+    progress.close()
+    shards = sorted(staging_path(out).glob("*.beton"))
+    shards[0].unlink()
+    shards[1].write_bytes(b"cut short")
+    run_prepare(prepared.source, out, prepared.config)
+    assert contents(out) == contents(prepared.path)
+
+
+def test_preparation_left_before_a_shard_was_finished_leaves_nothing(prepared, tmp_path):
     progress = prepare(SourceConfig(path=str(prepared.source)), tmp_path / "out", prepared.config, name="x")
     next(progress)
     assert [path.name for path in tmp_path.iterdir()] == [".out.preparing"]
@@ -203,44 +295,79 @@ def test_second_preparation_of_the_same_dataset_is_refused(prepared, run_prepare
     assert list(tmp_path.iterdir()) == []
 
 
-def test_remains_of_a_killed_preparation_are_cleared_away(tmp_path):
-    stale = tmp_path / ".out.preparing"
-    stale.mkdir()
-    for name in ("lock", "train-00000.beton", ".train-00001.beton.partial"):
-        (stale / name).write_bytes(b"stale")
-    with StagingFolder(tmp_path / "out") as staging:
-        (staging.path / "fresh").write_bytes(b"fresh")
-        staging.publish()
-    assert [path.name for path in tmp_path.rglob("*")] == ["out", "fresh"]
-
-
-def test_interrupt_ends_the_workers_and_leaves_nothing(prepare_at_work, tmp_path):
-    workers = workers_of(prepare_at_work.pid)
-    assert len(workers) == 2
+def test_interrupt_ends_everything_it_started(prepare_at_work):
+    started = psutil.Process(prepare_at_work.pid).children(recursive=True)
+    assert len(workers_of(prepare_at_work.pid)) == 2
     prepare_at_work.send_signal(signal.SIGINT)
     _, errors = prepare_at_work.communicate()
     assert prepare_at_work.returncode not in (0, None)
-    assert errors.count("Traceback") == 1, errors
-    assert not any(is_running(worker) for worker in workers)
-    assert not list(tmp_path.glob("*out*"))
+    assert errors.count("KeyboardInterrupt") == 1, errors
+    assert psutil.wait_procs(started, timeout=60)[1] == []
 
 
-def test_workers_of_a_killed_preparation_end_by_themselves(prepare_at_work, tmp_path):
-    workers = workers_of(prepare_at_work.pid)
+def test_everything_a_killed_preparation_started_ends_by_itself(prepare_at_work):
+    started = psutil.Process(prepare_at_work.pid).children(recursive=True)
     prepare_at_work.kill()
     prepare_at_work.wait()
-    while any(is_running(worker) for worker in workers):
-        time.sleep(0.05)
-    assert [path.name for path in tmp_path.glob(".out*")] == [".out.preparing"]
+    # Ray's agents look for a head for a minute before they end.
+    assert psutil.wait_procs(started, timeout=180)[1] == []
 
 
-def test_dead_worker_fails_the_preparation(many_photos, tmp_path):
-    config = PrepareConfig(image_size=32, workers=1)
-    progress = prepare(SourceConfig(path=str(many_photos)), tmp_path / "out", config, name="x")
-    while next(progress).photos_done == 0:
-        pass
-    (worker,) = workers_of(os.getpid())
-    os.kill(worker, signal.SIGKILL)
-    with pytest.raises(PreparationFailedError, match="worker process died"):
-        list(progress)
-    assert not list(tmp_path.glob("*out*"))
+def test_local_ray_listens_on_loopback_alone(prepare_at_work):
+    processes = psutil.Process(prepare_at_work.pid).children(recursive=True)
+    listening = {
+        connection.laddr.ip
+        for process in processes
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening
+    assert all(ip_address(ip.removeprefix("::ffff:")).is_loopback for ip in listening), listening
+
+
+def test_shard_whose_worker_died_is_written_by_another(prepare_at_work, many_photos, tmp_path):
+    (worker, _) = workers_of(prepare_at_work.pid)
+    worker.kill()
+    _, errors = prepare_at_work.communicate()
+    assert prepare_at_work.returncode == 0, errors
+    manifest = Manifest.load(tmp_path / "out")
+    assert (manifest.splits["train"].num_samples, manifest.quarantined) == (3000, 0)
+    assert list(verify(tmp_path / "out")) == []
+
+
+class DeadlySource:
+    """Photos in memory, some of which end the process that reads them."""
+
+    type, location, reads_at_once = "deadly", "memory", 1
+
+    def __init__(self, photo, deadly, count=12):
+        self._photo, self._deadly = photo, deadly
+        self._count = count
+
+    def listings(self):
+        return {"all": [Photo(f"a/{number:03d}.jpg", "a", 1) for number in range(self._count)]}
+
+    def class_names(self):
+        return {}
+
+    def read(self, photo):
+        if photo.path in self._deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self._photo
+
+
+@pytest.mark.parametrize("deadly", [{"a/003.jpg"}, {"a/001.jpg", "a/007.jpg", "a/008.jpg"}])
+def test_photo_that_kills_its_worker_twice_is_quarantined(
+    photos, ray_here, monkeypatch, run_prepare, tmp_path, deadly
+):
+    from ray import cloudpickle
+
+    # A worker cannot import the classes of a test file: they go there by value.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    source = DeadlySource(photos.encode(photos.pixels(1, 40, 40)), deadly)
+    monkeypatch.setattr("pipeline.shards.prepare.open_source", lambda config: source)
+    config = PrepareConfig(image_size=32, workers=1, max_quarantine=0.5)
+    run_prepare(tmp_path, tmp_path / "out", config)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "quarantine.jsonl").read_text().splitlines()]
+    assert {(line["path"], line["reason"]) for line in lines} == {(path, "kills_worker") for path in deadly}
+    assert Manifest.load(tmp_path / "out").splits["train"].num_samples == 12 - len(deadly)

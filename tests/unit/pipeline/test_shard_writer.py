@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import errno
+import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,93 +16,150 @@ from ffcv.writer import DatasetWriter
 
 from pipeline.config import PrepareConfig
 from pipeline.photos.decode import square_photo
+from pipeline.photos.local_files import LocalFiles
 from pipeline.photos.sources.folder import FolderSource
-from pipeline.shards.tally import StoppedError, Tally
+from pipeline.shards.mark import Mark, read_mark
+from pipeline.shards.record import ShardRecord
+from pipeline.shards.shard_files import RECORDS_FOLDER, ShardFiles
+from pipeline.shards.statistics import PixelSums
 from pipeline.shards.task import ListedPhoto, ShardTask
 from pipeline.shards.writer import write_shard
 
 
-def task(folder, source, **config):
+def task(folder, source, killers=(), **config):
+    (folder / RECORDS_FOLDER).mkdir(parents=True)
     listed = source.listings()["all"]
-    order = np.random.default_rng(1).permutation(len(listed))
-    photos = [ListedPhoto(listed[place].path, int(place) % 3, int(place)) for place in order]
+    order = np.random.default_rng(1).permutation(len(listed)).tolist()
+    raw = config.get("write_mode") == "raw"
+    photos = [ListedPhoto(listed[place], place % 3, place, raw) for place in order]
+    files = ShardFiles(folder, "train-00000.beton")
     options = PrepareConfig(image_size=32, **config)
-    return ShardTask(0, "train", folder / "train-00000.beton", source, photos, options, with_statistics=True)
+    return ShardTask(files, "train", source, photos, options, attempt=2, killers=frozenset(killers))
 
 
-def tally():
-    return Tally(multiprocessing.get_context("spawn"), 1)
+def squares(planned):
+    return [square_photo(planned.source.read(listed.photo), 32) for listed in planned.photos]
 
 
 @pytest.fixture(scope="module")
 def source(photos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("source")
     photos.write(folder, 9)
-    return FolderSource(folder)
+    return FolderSource(LocalFiles(folder))
 
 
 # FFCV forks its worker.
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("mode", ["jpg", "raw"])
-def test_bytes_are_those_of_ffcv_with_one_worker(source, tmp_path, mode):
-    planned = task(tmp_path, source, write_mode=mode, jpeg_quality=85)
-    samples = [(square_photo(source.read(p.path), 32), p.label, p.sample_id) for p in planned.photos]
-    image = RGBImageField(write_mode=mode, jpeg_quality=85)
-    fields = {"image": image, "label": IntField(), "sample_id": IntField()}
+def test_bytes_are_those_of_ffcv_with_one_worker(source, tmp_path):
+    planned = task(tmp_path / "own", source, write_mode="raw")
+    samples = [
+        (pixels, listed.label, listed.sample_id)
+        for pixels, listed in zip(squares(planned), planned.photos, strict=True)
+    ]
+    fields = {"image": RGBImageField(write_mode="raw"), "label": IntField(), "sample_id": IntField()}
     stock = tmp_path / "stock.beton"
     DatasetWriter(str(stock), fields, num_workers=1).from_indexed_dataset(samples)
-    write_shard(planned, tally())
-    assert planned.path.read_bytes() == stock.read_bytes()
+    write_shard(planned)
+    assert planned.files.shard.read_bytes() == stock.read_bytes()
 
 
 def test_sums_are_those_of_the_photos_written(source, tmp_path):
     planned = task(tmp_path, source)
-    result = write_shard(planned, tally())
-    pixels = np.stack([square_photo(source.read(photo.path), 32) for photo in planned.photos])
-    assert result.sums.count == len(pixels) == result.shard.num_samples
-    np.testing.assert_array_equal(result.sums._pixels, pixels.sum(axis=0, dtype=np.int64))
+    record = write_shard(planned)
+    sums = PixelSums.load(planned.files.sums)
+    pixels = np.stack(squares(planned)).astype(np.int64)
+    assert sums.count == len(pixels) == record.shard.num_samples
+    np.testing.assert_array_equal(
+        sums.statistics().mean_image, (pixels.sum(axis=0) / len(pixels)).astype(np.float32)
+    )
 
 
-def test_unusable_photos_are_left_out_and_reported(photos, tmp_path):
+def test_record_says_what_was_written_and_comes_back_from_its_file(source, tmp_path):
+    planned = task(tmp_path, source)
+    record = write_shard(planned)
+    assert ShardRecord.load(planned.files.record) == record
+    assert (record.file, record.split, record.num_photos) == ("train-00000.beton", "train", 27)
+    assert record.shard.size_bytes == planned.files.shard.stat().st_size
+    assert read_mark(planned.files.mark, attempt=2) == Mark(2, 27, 0)
+    assert read_mark(planned.files.mark, attempt=1) is None
+
+
+def test_unusable_photos_are_left_out_and_recorded(photos, tmp_path):
     folder = tmp_path / "source"
     photos.write(folder, 3)
     (folder / "dog" / "001.jpg").write_bytes(b"words")
-    (folder / "owl" / "000.jpg").write_bytes(b"")
-    planned, counts = task(tmp_path, FolderSource(folder)), tally()
-    result = write_shard(planned, counts)
-    reported = {(bad.path, bad.label, bad.reason) for bad in result.quarantined}
-    assert reported == {("dog/001.jpg", 1, "not_an_image"), ("owl/000.jpg", 0, "empty")}
-    kept = [photo for photo in planned.photos if photo.sample_id not in (4, 6)]
-    metadata = Reader(str(planned.path)).metadata
-    assert metadata["f2"].tolist() == [photo.sample_id for photo in kept]
-    assert metadata["f1"].tolist() == [photo.label for photo in kept]
-    assert (counts.done, counts.quarantined) == (9, 2)
+    (folder / "owl" / "000.jpg").rename(folder / "owl" / os.fsdecode(b"\xff\n.jpg"))
+    (folder / "owl" / os.fsdecode(b"\xff\n.jpg")).write_bytes(b"")
+    planned = task(tmp_path / "staging", FolderSource(LocalFiles(folder)))
+    record = write_shard(planned)
+    reported = {(bad.path, bad.label, bad.reason) for bad in record.quarantined}
+    odd_name = "owl/" + os.fsdecode(b"\xff\n.jpg")
+    place = next(listed.sample_id for listed in planned.photos if listed.photo.path == odd_name)
+    assert reported == {("dog/001.jpg", 1, "not_an_image"), (odd_name, place % 3, "empty")}
+    assert ShardRecord.load(planned.files.record) == record
+    kept = [listed for listed in planned.photos if listed.sample_id not in (4, place)]
+    metadata = Reader(str(planned.files.shard)).metadata
+    assert metadata["f2"].tolist() == [listed.sample_id for listed in kept]
+    assert metadata["f1"].tolist() == [listed.label for listed in kept]
+    assert read_mark(planned.files.mark, attempt=2) == Mark(2, 9, 2)
 
 
-def test_proportion_stores_about_half_raw_and_the_same_half_again(source, tmp_path):
-    first, again = (task(tmp_path / name, source, write_mode="proportion") for name in ("first", "again"))
-    for planned in (first, again):
-        planned.path.parent.mkdir()
-        write_shard(planned, tally())
-    assert first.path.read_bytes() == again.path.read_bytes()
-    assert 5 <= Reader(str(first.path)).metadata["f0"]["mode"].sum() <= 22
+def test_photos_that_killed_their_workers_are_quarantined_unread(source, tmp_path):
+    planned = task(tmp_path, source, killers={3})
+    record = write_shard(planned)
+    assert [(bad.path, bad.reason) for bad in record.quarantined] == [
+        (planned.photos[3].photo.path, "kills_worker")
+    ]
+    assert planned.photos[3].sample_id not in Reader(str(planned.files.shard)).metadata["f2"]
 
 
-def test_shard_without_a_usable_photo_is_not_written(tmp_path):
+def test_each_photo_is_stored_as_planned(source, tmp_path):
+    planned = task(tmp_path, source, write_mode="proportion")
+    mixed = [listed._replace(raw=listed.sample_id % 4 == 0) for listed in planned.photos]
+    planned = ShardTask(planned.files, "train", source, mixed, planned.config)
+    write_shard(planned)
+    modes = Reader(str(planned.files.shard)).metadata["f0"]["mode"]
+    assert modes.tolist() == [1 if listed.raw else 0 for listed in mixed]
+
+
+def test_shard_without_a_usable_photo_is_recorded_and_not_written(tmp_path):
     (tmp_path / "source" / "a").mkdir(parents=True)
     (tmp_path / "source" / "a" / "1.jpg").write_bytes(b"words")
-    result = write_shard(task(tmp_path, FolderSource(tmp_path / "source")), tally())
-    assert result.shard is None
-    assert [bad.path for bad in result.quarantined] == ["a/1.jpg"]
-    assert not list(tmp_path.glob("*.beton"))
+    planned = task(tmp_path / "staging", FolderSource(LocalFiles(tmp_path / "source")))
+    record = write_shard(planned)
+    assert record.shard is None
+    assert [bad.path for bad in record.quarantined] == ["a/1.jpg"]
+    assert not list((tmp_path / "staging").glob("*.beton"))
+    assert ShardRecord.load(planned.files.record) == record
 
 
-def test_error_while_writing_leaves_no_file(source, tmp_path):
-    planned = task(tmp_path / "absent", source)
+WRITE_LIMITED = """
+import json, pickle, resource, signal, sys
+from pipeline.shards.writer import write_shard
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+try:
+    write_shard(pickle.load(open(sys.argv[1], "rb")))
+except OSError as error:
+    print(json.dumps(error.errno))
+"""
+
+
+@pytest.mark.parametrize("limit_bytes", [100, 5_000, 2**20, 2**21 + 2**20])
+def test_disk_that_fills_up_is_an_error_and_leaves_neither_shard_nor_record(source, tmp_path, limit_bytes):
+    """A limit on the size of files stands in for the disk: writes end short in the same way."""
+    import pickle
+
+    planned = task(tmp_path / "staging", source, write_mode="raw")
+    (tmp_path / "task").write_bytes(pickle.dumps(planned))
+    script = [sys.executable, "-c", WRITE_LIMITED, str(tmp_path / "task"), str(limit_bytes)]
+    done = subprocess.run(script, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) in (errno.EFBIG, errno.ENOSPC)
+    assert {path.name for path in (tmp_path / "staging").rglob("*")} == {"records", "train-00000.beton.mark"}
+
+
+def test_folder_that_is_gone_is_an_error(source, tmp_path):
+    planned = task(tmp_path / "staging", source)
+    planned = ShardTask(ShardFiles(tmp_path / "absent", "x"), "train", source, planned.photos, planned.config)
     with pytest.raises(FileNotFoundError):
-        write_shard(planned, tally())
-    planned, stopped = task(tmp_path, source), tally()
-    stopped.stop()
-    with pytest.raises(StoppedError):
-        write_shard(planned, stopped)
-    assert list(tmp_path.iterdir()) == []
+        write_shard(planned)

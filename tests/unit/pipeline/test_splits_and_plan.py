@@ -9,19 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.config import PrepareConfig
 from pipeline.errors import BadSourceError
 from pipeline.permutation import Purpose, permutation
+from pipeline.photos.local_files import LocalFiles
 from pipeline.photos.sources.base import Photo
 from pipeline.photos.sources.folder import FolderSource
-from pipeline.shards.plan import plan_shards
-from pipeline.shards.splits import choose_splits, class_ids, fingerprint
+from pipeline.shards.plan import Plan, changes
+from pipeline.shards.splits import Split, choose_splits, class_ids, fingerprint
 
 
 def source_of(root, *paths):
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(b"x")
-    return FolderSource(root)
+    return FolderSource(LocalFiles(root))
 
 
 @given(count=st.integers(0, 300), seed=st.integers(0, 2**63 - 1), number=st.integers(0, 2**40))
@@ -44,13 +46,19 @@ def test_permutations_differ_by_purpose_seed_and_number():
     assert len({order.tobytes() for order in orders}) == len(orders)
 
 
+def plan_of(num_photos, **config):
+    """The plan of two splits whose photos nobody reads."""
+    photos = [Photo(f"a/{number:06d}.jpg", "a", 1) for number in range(num_photos)]
+    return Plan.of([Split("train", None, photos), Split("val", None, photos)], PrepareConfig(**config))
+
+
 @given(
     num_photos=st.integers(1, 500),
     shard_size=st.integers(1, 100),
     seed=st.integers(0, 2**63 - 1),
 )
 def test_plan_deals_every_photo_out_once_to_even_shards(num_photos, shard_size, seed):
-    shards = plan_shards("train", 0, num_photos, shard_size, seed=seed)
+    shards = plan_of(num_photos, shard_size=shard_size, seed=seed).shards(0)
     sizes = [len(shard.sample_ids) for shard in shards]
     assert sorted(np.concatenate([shard.sample_ids for shard in shards])) == list(range(num_photos))
     assert max(sizes) <= shard_size
@@ -58,9 +66,56 @@ def test_plan_deals_every_photo_out_once_to_even_shards(num_photos, shard_size, 
     assert [shard.file for shard in shards] == [f"train-{index:05d}.beton" for index in range(len(shards))]
 
 
-def test_shards_are_shuffled_over_the_whole_split():
-    first = plan_shards("train", 0, 1000, 100, seed=3)[0].sample_ids
-    assert len(Counter(first // 100)) == 10
+def test_shards_are_shuffled_over_the_whole_split_and_no_two_splits_alike():
+    plan = plan_of(1000, shard_size=100, seed=3)
+    train, val = plan.shards(0)[0].sample_ids, plan.shards(1)[0].sample_ids
+    assert len(Counter(train // 100)) == 10
+    assert not np.array_equal(train, val)
+
+
+@pytest.mark.parametrize(
+    ("config", "raw"),
+    [
+        ({"write_mode": "raw"}, 1000),
+        ({"write_mode": "jpg"}, 0),
+        ({"write_mode": "proportion"}, 500),
+        ({"write_mode": "proportion", "raw_fraction": 0.3}, 300),
+    ],
+)
+def test_as_many_photos_are_stored_raw_as_was_asked_for(config, raw):
+    shards = plan_of(1000, shard_size=200, **config).shards(0)
+    assert sum(int(shard.raw.sum()) for shard in shards) == raw
+    if 0 < raw < 1000:
+        chosen = np.concatenate([shard.sample_ids[shard.raw] for shard in shards])
+        assert len(Counter(chosen // 100)) == 10, "spread over the whole split"
+        other = plan_of(1000, shard_size=200, seed=1, **config).shards(0)
+        assert set(chosen) != {place for shard in other for place in shard.sample_ids[shard.raw]}
+
+
+def test_what_changed_between_two_plans_is_named():
+    photos = [Photo("a/1", "a", 1), Photo("b/1", "b", 1), Photo("c/1", "c", 1), Photo("d/1", "d", 1)]
+    others = [Photo("a/1", "a", 2), Photo("b/1", "b", 1), Photo("b/2", "b", 1), Photo("d/1", "d", 1)]
+
+    class Source:
+        def __init__(self, location):
+            self.location = location
+
+    before = Plan.of([Split("train", Source("/x"), photos)], PrepareConfig(seed=1)).document()
+    after = Plan.of([Split("train", Source("/y"), others)], PrepareConfig(seed=2, workers=3)).document()
+    assert changes(before, before) == []
+    assert changes(before, after) == [
+        "source of train was /x and is /y",
+        "seed was 1 and is 2",
+        "photos of class 'a' of train have other names or sizes",
+        "class 'b' of train had 1 photos and has 2",
+        "class 'c' of train has gone",
+    ]
+
+
+def test_classes_that_differ_only_in_case_are_refused(tmp_path):
+    splits = choose_splits(source_of(tmp_path, "Cat/1", "cat/2", "dog/3"), None, None, seed=0)
+    with pytest.raises(BadSourceError, match="'Cat' and 'cat' differ only in case"):
+        class_ids(splits)
 
 
 def test_fraction_is_taken_from_every_class_and_keeps_its_last_photo(tmp_path):
@@ -106,7 +161,7 @@ def test_class_that_is_never_trained_on_is_refused(tmp_path):
 
 def test_fingerprint_sees_names_and_sizes(tmp_path):
     def now():
-        return fingerprint(choose_splits(FolderSource(tmp_path), None, None, seed=0))
+        return fingerprint(choose_splits(FolderSource(LocalFiles(tmp_path)), None, None, seed=0))
 
     source_of(tmp_path, "a/1", "a/2")
     seen = [now()]

@@ -63,7 +63,9 @@ def test_it_is_alive_and_says_who_does_not_answer(settings: Settings) -> None:
     assert "serving" in checks["serving"]
 
 
-def test_a_dead_ray_head_refuses_a_run_and_keeps_none(settings: Settings, tmp_path: Path) -> None:
+def test_a_dead_ray_head_refuses_a_run_and_keeps_none(
+    settings: Settings, tmp_path: Path, ray_here: None
+) -> None:
     for split in ("train", "val"):
         for name in ("dark", "light"):
             folder = tmp_path / "photos" / split / name
@@ -181,7 +183,7 @@ def test_a_server_with_tokens_reads_only_under_its_roots(
     photos = tmp_path / "photos"
     (photos / "inside").mkdir(parents=True)
     (photos / "way-out").symlink_to("/etc")
-    settings = settings.model_copy(update={"source_roots": (photos,)})
+    settings = settings.model_copy(update={"source_roots": (str(photos),)})
     headers = {"Authorization": f"Bearer {tokens['write']}"}
 
     def prepare(path: str) -> int:

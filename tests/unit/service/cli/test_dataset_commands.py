@@ -12,6 +12,8 @@ from PIL import Image
 from pipeline.shards.manifest import Manifest
 from service.cli.main import run
 
+pytestmark = pytest.mark.usefixtures("ray_here")
+
 COUNTS = {"train": {"circle": 6, "square": 4}, "val": {"circle": 1, "square": 2}}
 
 

@@ -74,7 +74,7 @@ def photo() -> Callable[..., bytes]:
 
 
 @pytest.fixture(scope="session")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dataset(tmp_path_factory: pytest.TempPathFactory, ray_here: None) -> Path:
     """Three classes of four photos, prepared at the tiny network's size."""
     root = tmp_path_factory.mktemp("photos")
     for number in range(12):

@@ -1,0 +1,143 @@
+"""A dataset as it comes together from the records of its shards."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pipeline.errors import BadSourceError, TooManyQuarantinedError
+from pipeline.photos.sources.class_names import name_of
+from pipeline.shards.checksum import file_checksum
+from pipeline.shards.manifest import (
+    MANIFEST_FILE,
+    DatasetClass,
+    Manifest,
+    SourceRecord,
+    SplitRecord,
+    StatisticsRecord,
+)
+from pipeline.shards.plan import PLAN_FILE, Plan
+from pipeline.shards.record import QuarantinedPhoto, ShardRecord, ledger
+from pipeline.shards.shard_files import ShardFiles
+from pipeline.shards.splits import fingerprint
+from pipeline.shards.staging import write_whole
+from pipeline.shards.statistics import PixelSums
+
+QUARANTINE_FILE: Final = "quarantine.jsonl"
+_SHOWN_REASONS: Final = 10
+
+
+class Assembly:
+    """The finished shards of a plan, and what they make of the dataset."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._records: dict[str, ShardRecord] = {}
+        self.photos_done = 0
+
+    @property
+    def shards_done(self) -> int:
+        return len(self._records)
+
+    @property
+    def num_quarantined(self) -> int:
+        return sum(len(record.quarantined) for record in self._records.values())
+
+    @property
+    def quarantined(self) -> list[QuarantinedPhoto]:
+        return sorted(photo for record in self._records.values() for photo in record.quarantined)
+
+    def take(self, record: ShardRecord) -> None:
+        self._records[record.file] = record
+        self.photos_done += record.num_photos
+
+    def refuse_too_many_quarantined(self) -> None:
+        """Raises `TooManyQuarantinedError`, or `BadSourceError` where there is no photo at all, and leaves the
+        ledger."""
+        if self.num_quarantined <= self._plan.config.max_quarantine * self._plan.num_photos:
+            return
+        quarantined = self.quarantined
+        ledger_file = self._write_ledger()
+        found = f"{_commonest_reasons(quarantined)}; all of them are in {ledger_file}"
+        if not any(record.shard for record in self._records.values()):
+            raise BadSourceError(f"none of the {len(quarantined)} files read is a photo: {found}")
+        raise TooManyQuarantinedError(
+            f"{len(quarantined)} of {self._plan.num_photos} photos cannot be used, more than"
+            f" max_quarantine={self._plan.config.max_quarantine:g} allows: {found}"
+        )
+
+    def refuse_empty_split(self) -> None:
+        for split in self._plan.splits:
+            if not any(record.split == split.name and record.shard for record in self._records.values()):
+                reasons = _commonest_reasons(self.quarantined)
+                raise BadSourceError(f"no photo of {split.name} can be used: {reasons}")
+
+    def finish(self, name: str) -> set[str]:
+        """Writes what lies beside the shards, the manifest last; gives the names of all the dataset's files."""
+        ledger_file = self._write_ledger()
+        statistics = self._sums().statistics().save(self._folder)
+        manifest = self._manifest(name, file_checksum(statistics))
+        write_whole(self._folder / MANIFEST_FILE, manifest.model_dump_json(indent=2) + "\n")
+        shards = {shard.file for split in manifest.splits.values() for shard in split.shards}
+        return shards | {ledger_file.name, statistics.name, MANIFEST_FILE, PLAN_FILE}
+
+    def _write_ledger(self) -> Path:
+        path = self._folder / QUARANTINE_FILE
+        write_whole(path, ledger(self.quarantined))
+        return path
+
+    def _sums(self) -> PixelSums:
+        sums = PixelSums(self._plan.config.image_size)
+        for record in self._of_split("train"):
+            sums.merge(PixelSums.load(ShardFiles(self._folder, record.file).sums))
+        return sums
+
+    def _of_split(self, split: str) -> Sequence[ShardRecord]:
+        """The records of a split's shards that hold photos, by file name."""
+        found = (record for record in self._records.values() if record.split == split and record.shard)
+        return sorted(found, key=lambda record: record.file)
+
+    def _manifest(self, name: str, statistics_checksum: str) -> Manifest:
+        plan, config = self._plan, self._plan.config
+        source = plan.splits[0].source
+        names = source.class_names()
+        return Manifest(
+            name=name,
+            created_at=datetime.now(UTC),
+            image_size=config.image_size,
+            write_mode=config.write_mode,
+            jpeg_quality=config.jpeg_quality,
+            chroma_subsampling=config.chroma_subsampling,
+            seed=config.seed,
+            source=SourceRecord(
+                type=source.type, location=source.location, fingerprint=fingerprint(plan.splits)
+            ),
+            classes=tuple(
+                DatasetClass(index=label, id=class_id, name=name_of(class_id, names))
+                for label, class_id in enumerate(plan.class_ids)
+            ),
+            splits={split.name: self._split_record(split.name) for split in plan.splits},
+            statistics=StatisticsRecord(xxh3_128=statistics_checksum),
+            quarantined=self.num_quarantined,
+            tool_version=importlib.metadata.version("tandem"),
+        )
+
+    def _split_record(self, split: str) -> SplitRecord:
+        shards = tuple(record.shard for record in self._of_split(split) if record.shard)
+        return SplitRecord(num_samples=sum(shard.num_samples for shard in shards), shards=shards)
+
+
+def _commonest_reasons(quarantined: Sequence[QuarantinedPhoto]) -> str:
+    """`3 corrupt (as a/b.jpg), 1 empty (as c/d.jpg)`, the ten commonest."""
+    reasons = Counter(photo.reason for photo in quarantined)
+    examples = {photo.reason: photo.path for photo in reversed(quarantined)}
+    return ", ".join(
+        # A name with a line break in it must not break the line.
+        f"{count} {reason} (as {examples[reason].encode('unicode_escape').decode()})"
+        for reason, count in reasons.most_common(_SHOWN_REASONS)
+    )

@@ -1,0 +1,43 @@
+"""What is done about a worker that died at its shard."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Final
+
+from pipeline.errors import PreparationFailedError
+from pipeline.shards.mark import Mark
+from pipeline.shards.task import ShardTask
+
+# A photo at work twice when its worker died is taken to be the cause.
+DEATHS_OF_A_KILLER: Final = 2
+DEATHS_OF_A_SHARD: Final = 10
+
+
+class Casualties:
+    """Counts deaths, and decides how a shard is tried again."""
+
+    def __init__(self) -> None:
+        self._by_photo: Counter[tuple[str, int]] = Counter()
+        self._by_shard: Counter[str] = Counter()
+
+    def next_attempt(self, task: ShardTask, mark: Mark | None) -> ShardTask:
+        """The shard's next attempt after its worker died at `mark`.
+
+        Raises `PreparationFailedError` when workers die at a shard again and again and no photo can be blamed.
+        """
+        self._by_shard[task.files.name] += 1
+        killers = task.killers
+        if mark is not None and mark.position < len(task.photos):
+            culprit = (task.files.name, mark.position)
+            self._by_photo[culprit] += 1
+            if self._by_photo[culprit] == DEATHS_OF_A_KILLER:
+                killers |= {mark.position}
+        unexplained = self._by_shard[task.files.name] - DEATHS_OF_A_KILLER * len(killers)
+        if unexplained >= DEATHS_OF_A_SHARD:
+            raise PreparationFailedError(
+                f"{unexplained} workers died at {task.files.name}, each at another photo: most likely memory is"
+                " short, so try fewer --workers; the same command goes on where this one ended"
+            )
+        return replace(task, attempt=task.attempt + 1, killers=killers)

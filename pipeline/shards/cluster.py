@@ -1,0 +1,91 @@
+"""The Ray that shards are written on: this process's, the cluster that RAY_ADDRESS names, or one of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import MappingProxyType, ModuleType
+from typing import Final, NamedTuple
+
+from pipeline.errors import PreparationFailedError
+
+# A Ray of one machine that nobody else can reach: docs/adr/0006.
+LOOPBACK_ALONE: Final = MappingProxyType(
+    {
+        # Ray listens on every address of a Linux machine, whatever address its node is given, unless its
+        # switch for machines that never join a cluster says so.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "GLOO_SOCKET_IFNAME": "lo",
+        "RAY_AUTH_MODE": "token",
+        # Disabled usage reports still send one; this sends it nowhere.
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9/",
+    }
+)
+_OBJECT_STORE_BYTES: Final = 80 * 2**20
+
+
+class Cluster(NamedTuple):
+    """Ray, connected, and how many shards are to be written on it at a time."""
+
+    ray: ModuleType
+    workers: int
+
+
+@contextmanager
+def ray_cluster(workers: int | None, num_shards: int) -> Iterator[Cluster]:
+    """Connects to Ray: the one this process is connected to, the one at RAY_ADDRESS, or one started for this.
+
+    A Ray started for this has one CPU per worker, listens on loopback alone, and is gone afterwards.
+    Raises `PreparationFailedError` when Ray cannot be had, or has no CPU.
+    """
+    elsewhere = "RAY_ADDRESS" in os.environ
+    if not elsewhere:
+        os.environ.update(LOOPBACK_ALONE)
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_urlsafe(32))
+    # Ray reads its environment when it is imported, and takes longer to import than all else here.
+    import ray
+
+    if ray.is_initialized():
+        yield _sized(ray, workers)
+    elif elsewhere:
+        with _connected(ray):
+            yield _sized(ray, workers)
+    else:
+        at_a_time = min(workers or os.cpu_count() or 1, num_shards)
+        folder = tempfile.mkdtemp(prefix="tandem-ray-")
+        try:
+            with _connected(
+                ray,
+                address="local",
+                num_cpus=at_a_time,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                _temp_dir=folder,
+            ):
+                yield Cluster(ray, at_a_time)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _connected(ray: ModuleType, **options: object) -> Iterator[None]:
+    try:
+        ray.init(log_to_driver=False, logging_level="ERROR", **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise PreparationFailedError(f"Ray cannot be reached or started: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _sized(ray: ModuleType, workers: int | None) -> Cluster:
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    if cpus == 0:
+        raise PreparationFailedError("the Ray cluster has no CPU to prepare photos with: add a worker node")
+    return Cluster(ray, workers or cpus)

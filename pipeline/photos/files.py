@@ -58,7 +58,7 @@ class Files(Protocol):
         ...
 
     def read_range(self, path: str, start: int, size: int) -> bytes:
-        """`size` bytes from `start`; fewer than that is an `UnusablePhotoError` with the reason `unreadable`."""
+        """`size` bytes from `start`; where there are fewer, the photo is `unreadable`."""
         ...
 
     def open(self, path: str) -> BinaryIO:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ _CREDENTIALS: Final = {
 _ADDRESS: Final = {"s3": "AWS_ENDPOINT_URL", "gs": "CLOUD_STORAGE_EMULATOR_ENDPOINT"}
 
 # How the clients word it that nothing is there, or that they are not let in.
-_ABSENT: Final = re.compile("NO_SUCH_BUCKET|NOT_FOUND|Bucket '.*' not found")
+_ABSENT: Final = re.compile("NO_SUCH_BUCKET|NOT_FOUND|Bucket '.*' not found|No such file")
 _DENIED: Final = re.compile(
     "ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|ExpiredToken|InvalidToken|"
     "PERMISSION_DENIED|UNAUTHENTICATED|OAuth2 access token"
@@ -78,6 +79,8 @@ class RemoteFiles:
     def folders(self, folder: str = "") -> list[str]:
         parent = len(self._key(folder)) + 1
         names = {info.path[parent:] for info in self._listed(folder, FileType.Directory, recursive=False)}
+        if self._scheme == "gs":
+            names |= self._folder_names[folder]
         # Keys with two slashes in a row make a folder without a name.
         return sorted(names - {""})
 
@@ -104,8 +107,13 @@ class RemoteFiles:
             file, size_bytes = self._object(path)
         except UnusablePhotoError as error:
             raise BadSourceError(f"{self._url_of(path)} cannot be read: {error.args[1]}") from error
-        reader = RemoteReader(lambda start, size: self._fetch(file, path, start, size), size_bytes)
-        return cast("BinaryIO", reader)
+
+        def fetch(start: int, size: int) -> bytes:
+            # Google's files hold a download that ends, and they with it, when it is left alone for long.
+            opened = file if self._scheme == "s3" else self._object(path)[0]
+            return self._fetch(opened, path, start, size)
+
+        return cast("BinaryIO", RemoteReader(fetch, size_bytes))
 
     @cached_property
     def _client(self) -> Any:
@@ -114,6 +122,24 @@ class RemoteFiles:
         bucket = self._key("").partition("/")[0]
         client, _ = FileSystem.from_uri(f"{self._scheme}://{user}{bucket}{_OPTIONS[self._scheme]}")
         return client
+
+    @cached_property
+    def _folder_names(self) -> defaultdict[str, set[str]]:
+        """Names of the folders in every folder, from the files below the root.
+
+        Google's client lists a folder within another only where an object stands for it, and uploads
+        make none.
+        """
+        names: defaultdict[str, set[str]] = defaultdict(set)
+        seen: set[str] = set()
+        for file in self.files_below():
+            folder = file.path.rpartition("/")[0]
+            while folder and folder not in seen:
+                seen.add(folder)
+                parent, _, name = folder.rpartition("/")
+                names[parent].add(name)
+                folder = parent
+        return names
 
     @property
     def _scheme(self) -> str:

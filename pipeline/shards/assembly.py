@@ -21,13 +21,12 @@ from pipeline.shards.manifest import (
     StatisticsRecord,
 )
 from pipeline.shards.plan import PLAN_FILE, Plan
-from pipeline.shards.record import QuarantinedPhoto, ShardRecord, ledger
+from pipeline.shards.record import QUARANTINE_FILE, QuarantinedPhoto, ShardRecord, ledger
 from pipeline.shards.shard_files import ShardFiles
 from pipeline.shards.splits import fingerprint
 from pipeline.shards.staging import write_whole
 from pipeline.shards.statistics import PixelSums
 
-QUARANTINE_FILE: Final = "quarantine.jsonl"
 _SHOWN_REASONS: Final = 10
 
 
@@ -57,8 +56,7 @@ class Assembly:
         self.photos_done += record.num_photos
 
     def refuse_too_many_quarantined(self) -> None:
-        """Raises `TooManyQuarantinedError`, or `BadSourceError` where there is no photo at all, and leaves the
-        ledger."""
+        """Leaves the ledger and raises `TooManyQuarantinedError`, or `BadSourceError` where no file is a photo."""
         if self.num_quarantined <= self._plan.config.max_quarantine * self._plan.num_photos:
             return
         quarantined = self.quarantined
@@ -78,7 +76,7 @@ class Assembly:
                 raise BadSourceError(f"no photo of {split.name} can be used: {reasons}")
 
     def finish(self, name: str) -> set[str]:
-        """Writes what lies beside the shards, the manifest last; gives the names of all the dataset's files."""
+        """Writes what lies beside the shards, the manifest last; gives the names of all the files."""
         ledger_file = self._write_ledger()
         statistics = self._sums().statistics().save(self._folder)
         manifest = self._manifest(name, file_checksum(statistics))

@@ -25,7 +25,7 @@ class Casualties:
     def next_attempt(self, task: ShardTask, mark: Mark | None) -> ShardTask:
         """The shard's next attempt after its worker died at `mark`.
 
-        Raises `PreparationFailedError` when workers die at a shard again and again and no photo can be blamed.
+        Raises `PreparationFailedError` when a shard's workers die again and again and no photo can be blamed.
         """
         self._by_shard[task.files.name] += 1
         killers = task.killers
@@ -37,7 +37,7 @@ class Casualties:
         unexplained = self._by_shard[task.files.name] - DEATHS_OF_A_KILLER * len(killers)
         if unexplained >= DEATHS_OF_A_SHARD:
             raise PreparationFailedError(
-                f"{unexplained} workers died at {task.files.name}, each at another photo: most likely memory is"
-                " short, so try fewer --workers; the same command goes on where this one ended"
+                f"{unexplained} workers died at {task.files.name}, each at another photo: most likely memory"
+                " is short, so try fewer --workers; the same command goes on where this one ended"
             )
         return replace(task, attempt=task.attempt + 1, killers=killers)

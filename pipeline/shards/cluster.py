@@ -1,4 +1,4 @@
-"""The Ray that shards are written on: this process's, the cluster that RAY_ADDRESS names, or one of its own."""
+"""The Ray that shards are written on: the cluster that RAY_ADDRESS names, or one of this machine's own."""
 
 from __future__ import annotations
 

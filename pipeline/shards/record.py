@@ -1,4 +1,4 @@
-"""What is known of a shard once it is written: it makes the shard count as finished, now and after a restart."""
+"""What is known of a shard once it is written, which makes it count as finished after any restart."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.shards.manifest import Shard
 from pipeline.shards.staging import write_whole
+
+QUARANTINE_FILE: Final = "quarantine.jsonl"
 
 
 class QuarantinedPhoto(NamedTuple):

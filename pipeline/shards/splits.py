@@ -85,7 +85,8 @@ def fingerprints(splits: Iterable[Split]) -> dict[str, dict[str, dict[str, int |
         for class_id, photos in groupby(split.photos, key=attrgetter("class_id")):
             digest = xxhash.xxh3_128()
             count = 0
-            for count, photo in enumerate(photos, start=1):
+            for photo in photos:
+                count += 1
                 # File names are bytes to Linux, and some of them are not UTF-8.
                 line = f"{photo.path}\0{photo.size_bytes}\n"
                 digest.update(line.encode("utf-8", "surrogateescape"))

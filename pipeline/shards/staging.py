@@ -67,7 +67,7 @@ class StagingFolder:
         write_whole(self.path / PLAN_FILE, json.dumps(plan, indent=1) + "\n")
 
     def publish(self, names: Collection[str]) -> None:
-        """Gives the dataset its name, once the files `names` and nothing else are in the folder, and durable."""
+        """Gives the dataset its name, once the files `names` and nothing else are in it and on the disk."""
         for path in self.path.iterdir():
             if path.name in names:
                 sync(path)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from pipeline.errors import BadDatasetError
 from pipeline.shards.checksum import file_checksum
 from pipeline.shards.manifest import Manifest, Shard, StatisticsRecord
-
-QUARANTINE_FILE: Final = "quarantine.jsonl"
+from pipeline.shards.record import QUARANTINE_FILE
 
 
 class Fault(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -63,7 +64,7 @@ class StreamWriter(DatasetWriter):  # type: ignore[misc]
         # FFCV writes its pages unbuffered and does not look at how much of one went out: on a full disk the
         # last one may be short without an error.
         pages = allocator.next_page_allocated.value
-        if pages and os.path.getsize(self.fname) != allocator.offset + pages * self.page_size:
+        if pages and Path(self.fname).stat().st_size != allocator.offset + pages * self.page_size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.fname)
 
 

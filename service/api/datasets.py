@@ -59,7 +59,7 @@ def get_dataset(name: DatasetName, datasets: Datasets) -> DatasetAnswer:
 def stop_preparation(
     name: DatasetName, response: Response, datasets: Datasets, jobs: Jobs, reconciler: Reconciling
 ) -> DatasetAnswer:
-    """Stops the preparation of a dataset. Asked for again, it goes on with the shards that are finished."""
+    """Stops the preparation of a dataset; asked for again, it goes on with what is finished."""
     dataset = datasets.get(name)
     if dataset.job is None:
         raise NotFoundError(f"dataset {name!r} is whole: there is no preparation to stop")

@@ -14,7 +14,8 @@ from pipeline.batches.reader import SplitReader
 from pipeline.shards.contact_sheet import contact_sheet, mean_image
 from pipeline.shards.manifest import MANIFEST_FILE, Manifest, SplitRecord
 from pipeline.shards.plan import PLAN_FILE
-from pipeline.shards.verify import QUARANTINE_FILE, Fault, refuse_damaged
+from pipeline.shards.record import QUARANTINE_FILE
+from pipeline.shards.verify import Fault, refuse_damaged
 from pipeline.shards.verify import verify as faults_in
 from service.cli.errors import BadArgumentsError
 from service.cli.output import print_json, results

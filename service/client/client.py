@@ -71,7 +71,7 @@ class Datasets:
         return Dataset.model_validate(self._transport.call("GET", f"/datasets/{name}"))
 
     def stop(self, name: str) -> Dataset:
-        """Stops the preparation of a dataset. Asked for again, it goes on with the shards that are finished."""
+        """Stops the preparation of a dataset; asked for again, it goes on with what is finished."""
         return Dataset.model_validate(self._transport.call("POST", f"/datasets/{name}/stop"))
 
     def events(

@@ -87,7 +87,10 @@ class DatasetOperations:
         return Dataset(name, job, manifest)
 
     def delete(self, name: str) -> None:
-        """Removes a dataset, and what is left of preparing it; raises `ConflictError` while it is being prepared or a run trains on it."""
+        """Removes a dataset, and what is left of preparing it.
+
+        Raises `ConflictError` while it is being prepared or a run trains on it.
+        """
         dataset = self.get(name)
         users = [job.id for job in self._jobs.active() if job.kind == "run" and job.spec["dataset"] == name]
         if users:

@@ -1,4 +1,4 @@
-"""One contender of `bench_prepare.py` at a time: `prepare_contenders.py NAME SOURCE WORKERS OUT` prints JSON."""
+"""One contender of `bench_prepare.py`: `prepare_contenders.py NAME SOURCE WORKERS OUT` prints JSON."""
 
 from __future__ import annotations
 

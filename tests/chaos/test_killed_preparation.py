@@ -1,4 +1,4 @@
-"""A preparation whose driver and workers are killed at random moments ends with the bytes of one left in peace."""
+"""A preparation whose driver and workers are killed ends with the bytes of one left in peace."""
 
 from __future__ import annotations
 

@@ -37,8 +37,7 @@ class Source(Protocol):
         ...
 
     def listings(self) -> Mapping[str, Sequence[Photo]]:
-        """The photos in listing order: under `train` and `val` where the source tells them apart and has them,
-        else under `all`.
+        """The photos in listing order: under `train` and `val` where the source tells them apart, else `all`.
 
         Raises `BadSourceError` when the source is missing, or not in its form.
         """

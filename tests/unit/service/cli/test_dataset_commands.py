@@ -89,6 +89,9 @@ def test_inspect_names_the_file_that_changed(
     [
         (["--image-size", "0"], 2, "image_size"),
         (["--val", "x", "--val-fraction", "0.5"], 2, "--val-fraction"),
+        (["--raw-fraction", "0.5"], 2, "raw_fraction=0.5 needs write_mode=proportion"),
+        (["--max-pixels", "0"], 2, "max_pixels"),
+        (["--class-names", "nowhere.json"], 3, "nowhere.json"),
         (["--write-mode", "png"], 2, "png"),
     ],
 )
@@ -108,15 +111,30 @@ def test_a_source_that_is_not_there_is_bad_input(tmp_path: Path, capsys: pytest.
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dataset_is_never_written_over(
+def test_the_same_command_again_changes_nothing_and_another_needs_force(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepare(photos, tmp_path / "shapes")
     before = Manifest.load(tmp_path / "shapes")
+    assert prepare(photos, tmp_path / "shapes") == 0
     capsys.readouterr()
-    assert prepare(photos, tmp_path / "shapes") == 3
-    assert "shapes" in capsys.readouterr().err
+    assert prepare(photos, tmp_path / "shapes", "--seed", "5", "--exif", "apply") == 3
+    error = capsys.readouterr().err
+    assert "exif was ignore and is apply; seed was 0 and is 5" in error
+    assert error.count("\n") == 1
     assert Manifest.load(tmp_path / "shapes") == before
+    assert prepare(photos, tmp_path / "shapes", "--seed", "5", "--force") == 0
+    assert Manifest.load(tmp_path / "shapes").seed == 5
+
+
+def test_storage_and_class_names_are_options(photos: Path, tmp_path: Path) -> None:
+    names = tmp_path / "names.json"
+    names.write_text('{"circle": "a round thing"}')
+    options = ("--write-mode", "proportion", "--raw-fraction", "0.25", "--chroma-subsampling", "4:4:4")
+    assert prepare(photos, tmp_path / "out", *options, "--class-names", str(names)) == 0
+    manifest = Manifest.load(tmp_path / "out")
+    assert (manifest.write_mode, manifest.chroma_subsampling) == ("proportion", "4:4:4")
+    assert [each.name for each in manifest.classes] == ["a round thing", "square"]
 
 
 def test_too_many_unusable_photos_are_exit_code_4(
@@ -124,7 +142,9 @@ def test_too_many_unusable_photos_are_exit_code_4(
 ) -> None:
     (photos / "train" / "circle" / "notes.txt").write_text("no photo")
     assert prepare(photos, tmp_path / "out", "--max-quarantine", "0.05") == 4
-    assert "notes.txt" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "1 not_an_image (as train/circle/notes.txt)" in error
+    assert "quarantine.jsonl" in error
     assert not (tmp_path / "out").exists()
     assert prepare(photos, tmp_path / "out", "--max-quarantine", "0.1") == 0
 

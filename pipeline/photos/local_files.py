@@ -53,8 +53,7 @@ class LocalFiles:
         with self._opened(path) as (descriptor, size_bytes):
             if size_bytes > MAX_PHOTO_BYTES:
                 raise UnusablePhotoError("too_large", f"{size_bytes} bytes")
-            with os.fdopen(os.dup(descriptor), "rb") as file:
-                return file.read()
+            return os.read(descriptor, size_bytes)
 
     def read_range(self, path: str, start: int, size: int) -> bytes:
         with self._opened(path) as (descriptor, _):
@@ -65,36 +64,38 @@ class LocalFiles:
 
     def open(self, path: str) -> BinaryIO:
         try:
-            file = self._real(path)
-            return Path(file).open("rb")
-        except (OSError, UnusablePhotoError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error.args[1]
-            raise BadSourceError(f"{self.root / path} cannot be read: {reason}") from error
+            with self._opened(path) as (descriptor, _):
+                return os.fdopen(os.dup(descriptor), "rb")
+        except UnusablePhotoError as error:
+            raise BadSourceError(f"{self.root / path} cannot be read: {error.args[1]}") from error
 
     @contextmanager
     def _opened(self, path: str) -> Iterator[tuple[int, int]]:
         """A descriptor of a plain file, and its size."""
+        place = reader = -1
         try:
-            # Opened without waiting: a pipe without a writer would block for ever.
-            descriptor = os.open(self._real(path), os.O_RDONLY | os.O_NONBLOCK)
-            try:
-                found = os.fstat(descriptor)
-                if not stat.S_ISREG(found.st_mode):
-                    raise UnusablePhotoError("not_a_file", "neither a file nor a link to one")
-                yield descriptor, found.st_size
-            finally:
-                os.close(descriptor)
+            # A place is looked at before it is opened to be read: to open a device may set it going.
+            place = os.open(f"{self._root}/{path}", os.O_PATH | os.O_CLOEXEC)
+            # What a shared source's links point at elsewhere is not lent out.
+            if not str(Path(f"/proc/self/fd/{place}").readlink()).startswith(self._real_root):
+                raise UnusablePhotoError("outside_source", "a path or link out of the source")
+            found = os.fstat(place)
+            if not stat.S_ISREG(found.st_mode):
+                raise UnusablePhotoError("not_a_file", "neither a file nor a link to one")
+            reader = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
+            yield reader, found.st_size
         except (OSError, ValueError) as error:
             # A path with a NUL in it is a ValueError.
             reason = error.strerror if isinstance(error, OSError) else None
             raise UnusablePhotoError("unreadable", reason or str(error)) from error
+        finally:
+            for descriptor in (place, reader):
+                if descriptor >= 0:
+                    os.close(descriptor)
 
-    def _real(self, path: str) -> str:
-        file = os.path.realpath(self.root / path, strict=True)
-        # A shared source must not lend out what its links point at elsewhere.
-        if not file.startswith(self._real_root):
-            raise UnusablePhotoError("outside_source", "a path or link out of the source")
-        return file
+    @cached_property
+    def _root(self) -> str:
+        return os.fspath(self.root)
 
     @cached_property
     def _real_root(self) -> str:

@@ -36,7 +36,7 @@ TARGETS = {
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--photos", type=Path, default=SHARED_PHOTOS, help="class folders of JPEGs")
-    arguments.add_argument("--copies", type=int, default=4, help="times each photo is prepared")
+    arguments.add_argument("--copies", type=int, default=5, help="times each photo is prepared")
     arguments.add_argument("--rounds", type=int, default=3, help="turns each contender takes")
     options = arguments.parse_args()
     if not options.photos.is_dir():

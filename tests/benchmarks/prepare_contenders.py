@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-SHARD_SIZE = 400
+WARM_PHOTOS = 200
 BARE_PHOTOS = 400
 
 
@@ -54,7 +54,7 @@ def tandem(source: Path, workers: int, out: Path) -> dict[str, float]:
     from pipeline.config import PrepareConfig, SourceConfig
     from pipeline.shards.prepare import prepare
 
-    config = PrepareConfig(workers=workers, shard_size=SHARD_SIZE)
+    config = PrepareConfig(workers=workers)
     began = time.monotonic()
     ticks, memory = [], []
     for step in prepare(SourceConfig(path=str(source)), Path(f"{out}-{workers}"), config, name="bench"):
@@ -63,7 +63,7 @@ def tandem(source: Path, workers: int, out: Path) -> dict[str, float]:
         memory.append(max((resident_bytes(writer) for writer in writers), default=0))
     started, first = next((moment, done) for moment, done in ticks if done)
     ended, last = next((moment, done) for moment, done in ticks if done == ticks[-1][1])
-    busy = [held for held, (_, done) in zip(memory, ticks, strict=True) if held and done > SHARD_SIZE // 2]
+    busy = [held for held, (_, done) in zip(memory, ticks, strict=True) if held and done > WARM_PHOTOS]
     return {
         "images_per_second": (last - first) / (ended - started),
         "seconds_before_the_first": started - began,

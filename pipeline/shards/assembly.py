@@ -56,7 +56,7 @@ class Assembly:
         self.photos_done += record.num_photos
 
     def refuse_too_many_quarantined(self) -> None:
-        """Leaves the ledger and raises `TooManyQuarantinedError`, or `BadSourceError` for want of any photo."""
+        """Leaves the ledger and raises `TooManyQuarantinedError`; `BadSourceError` if nothing is a photo."""
         if self.num_quarantined <= self._plan.config.max_quarantine * self._plan.num_photos:
             return
         quarantined = self.quarantined

@@ -65,7 +65,7 @@ def prepare(
     try:
         with StagingFolder(out) as staging:
             staging.adopt(document, force=force)
-            preparation = Preparation(plan, staging.path)
+            preparation = Preparation(plan, staging)
             yield from preparation.run()
             staging.publish(preparation.finish(name))
     except OSError as error:
@@ -78,9 +78,11 @@ def prepare(
 class Preparation:
     """One preparation at work in its folder."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: Plan, staging: StagingFolder) -> None:
+        folder = staging.path
         self._plan = plan
         self._folder = folder
+        self._scratch = staging.scratch
         self._labels = {class_id: label for label, class_id in enumerate(plan.class_ids)}
         self._assembly = Assembly(plan, folder)
         self._missing: list[tuple[Split, PlannedShard]] = []
@@ -116,13 +118,14 @@ class Preparation:
         return self._assembly.finish(name)
 
     def tasks(self) -> Iterator[ShardTask]:
+        sources = {split.name: split.source.keeping_in(self._scratch) for split in self._plan.splits}
         for split, planned in self._missing:
             photos = []
             for sample_id, raw in zip(planned.sample_ids.tolist(), planned.raw.tolist(), strict=True):
                 photo = split.photos[sample_id]
                 photos.append(ListedPhoto(photo, self._labels[photo.class_id], sample_id, raw))
             files = ShardFiles(self._folder, planned.file)
-            yield ShardTask(files, split.name, split.source, photos, self._plan.config)
+            yield ShardTask(files, split.name, sources[split.name], photos, self._plan.config)
 
     def _progress(self, done_at_work: int, quarantined_at_work: int) -> PrepareProgress:
         done = self._assembly.photos_done + done_at_work

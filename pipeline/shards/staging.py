@@ -31,6 +31,7 @@ class StagingFolder:
         self._out = out
         self.path = staging_path(out)
         self.records = self.path / RECORDS_FOLDER
+        self.scratch = self.path / "scratch"
         self._replaced = out.with_name(f".{out.name}.replaced")
         self._lock_file = self.path / LOCK_FILE
         self._lock = -1
@@ -95,11 +96,11 @@ class StagingFolder:
 
     def _clear(self) -> None:
         for path in self.path.iterdir():
-            if path == self.records:
+            if path.is_dir():
                 shutil.rmtree(path)
-                path.mkdir()
             elif path != self._lock_file:
                 path.unlink()
+        self.records.mkdir()
 
 
 def staging_path(out: Path) -> Path:

@@ -137,7 +137,7 @@ def driver(source: Path, workers: int, out: Path) -> dict[str, float]:
     plan = Plan.of(splits, PrepareConfig())
     with StagingFolder(out) as staging:
         staging.adopt(plan.document(), force=False)
-        preparation = Preparation(plan, staging.path)
+        preparation = Preparation(plan, staging)
         task = next(preparation.tasks())
         assert task.photos
     return {"bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}

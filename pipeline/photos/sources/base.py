@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePosixPath
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple, Protocol, Self
+
+from pipeline.photos.files import Files
 
 
 class Photo(NamedTuple):
@@ -54,6 +57,28 @@ class Source(Protocol):
         itself does not answer.
         """
         ...
+
+    def keeping_in(self, folder: Path) -> Source:
+        """The same source, which may keep in a folder what it would otherwise read again and again."""
+        ...
+
+
+@dataclass(frozen=True)
+class FilesSource:
+    """What sources that are made of files have in common."""
+
+    files: Files
+
+    @property
+    def location(self) -> str:
+        return self.files.location
+
+    @property
+    def reads_at_once(self) -> int:
+        return self.files.reads_at_once
+
+    def keeping_in(self, folder: Path) -> Self:
+        return self
 
 
 def in_listing_order(photos: Iterable[Photo]) -> list[Photo]:

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from pipeline.errors import BadSourceError
 from pipeline.photos.files import Files
-from pipeline.photos.sources.base import Photo, in_listing_order
+from pipeline.photos.sources.base import FilesSource, Photo, in_listing_order
 from pipeline.photos.sources.class_names import is_printable, read_class_names
 
 CLASS_NAMES_FILE: Final = "classes.json"
@@ -16,24 +16,14 @@ _FORM: Final = "give a folder that holds one folder of photos per class, or trai
 
 
 @dataclass(frozen=True)
-class FolderSource:
+class FolderSource(FilesSource):
     """A folder of class folders, or one whose `train/` and `val/` hold the class folders.
 
     Every file below a class folder counts as a photo of the class, whatever its name; hidden files and files
     beside the class folders do not. `classes.json` at the top may give class ids readable names.
     """
 
-    files: Files
-
     type: ClassVar[str] = "folder"
-
-    @property
-    def location(self) -> str:
-        return self.files.location
-
-    @property
-    def reads_at_once(self) -> int:
-        return self.files.reads_at_once
 
     def listings(self) -> dict[str, list[Photo]]:
         # A folder named train that holds photos rather than folders is the class of railway trains.

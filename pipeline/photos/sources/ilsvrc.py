@@ -9,8 +9,7 @@ from pathlib import PurePosixPath
 from typing import ClassVar, Final
 
 from pipeline.errors import BadSourceError
-from pipeline.photos.files import Files
-from pipeline.photos.sources.base import Photo, in_listing_order
+from pipeline.photos.sources.base import FilesSource, Photo, in_listing_order
 from pipeline.photos.sources.class_names import is_printable
 from pipeline.photos.sources.devkit import synset_names, validation_labels
 from pipeline.photos.sources.tar_index import TARS_AT_ONCE, TarMember, read_member, tar_members
@@ -20,24 +19,14 @@ VAL_TAR: Final = "ILSVRC2012_img_val.tar"
 
 
 @dataclass(frozen=True)
-class IlsvrcSource:
+class IlsvrcSource(FilesSource):
     """A folder with `ILSVRC2012_img_train.tar`, a tar of one tar per class, and where there is one
     `ILSVRC2012_img_val.tar`, the validation photos without folders.
 
     What these show, and the names of the classes, say the devkit or a list beside them.
     """
 
-    files: Files
-
     type: ClassVar[str] = "ilsvrc"
-
-    @property
-    def location(self) -> str:
-        return self.files.location
-
-    @property
-    def reads_at_once(self) -> int:
-        return self.files.reads_at_once
 
     def listings(self) -> dict[str, list[Photo]]:
         train = self._train_photos()

@@ -10,8 +10,7 @@ from pathlib import PurePosixPath
 from typing import ClassVar, Final
 
 from pipeline.errors import BadSourceError
-from pipeline.photos.files import Files
-from pipeline.photos.sources.base import Photo, in_listing_order
+from pipeline.photos.sources.base import FilesSource, Photo, in_listing_order
 from pipeline.photos.sources.class_names import is_printable
 from pipeline.photos.sources.devkit import read_synset_words
 from pipeline.photos.sources.folder import class_folder_photos
@@ -25,7 +24,7 @@ _VAL: Final = f"{DATA_FOLDER}/val"
 
 
 @dataclass(frozen=True)
-class KaggleSource:
+class KaggleSource(FilesSource):
     """The folder that holds `ILSVRC/` and the lists beside it: photos to train with in class folders, those
     to validate with in one folder, and their classes in `LOC_val_solution.csv`.
 
@@ -33,17 +32,7 @@ class KaggleSource:
     it is read. The test photos have no labels, and are not used.
     """
 
-    files: Files
-
     type: ClassVar[str] = "ilsvrc"
-
-    @property
-    def location(self) -> str:
-        return self.files.location
-
-    @property
-    def reads_at_once(self) -> int:
-        return self.files.reads_at_once
 
     def listings(self) -> dict[str, list[Photo]]:
         train = class_folder_photos(self.files, _TRAIN, "unpack the download again")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pipeline.photos.open_files import open_files, parent_and_name
 from pipeline.photos.sources.base import Photo, Source
@@ -38,3 +39,6 @@ class NamedSource:
 
     def read(self, photo: Photo) -> bytes:
         return self.source.read(photo)
+
+    def keeping_in(self, folder: Path) -> NamedSource:
+        return replace(self, source=self.source.keeping_in(folder))

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
-import pyarrow as pa
-
 from pipeline.errors import BadSourceError, UnusablePhotoError
-from pipeline.photos.files import MAX_PHOTO_BYTES, File, Files
+from pipeline.photos.files import MAX_PHOTO_BYTES, File
 from pipeline.photos.sources.archive_splits import by_split
-from pipeline.photos.sources.base import Photo, in_listing_order, integer_class_id
+from pipeline.photos.sources.base import FilesSource, Photo, in_listing_order, integer_class_id
 from pipeline.photos.sources.class_names import is_printable
 from pipeline.photos.sources.parquet_table import ParquetTable
+from pipeline.photos.sources.row_groups import RowGroups
 
 PARQUET_ENDING: Final = ".parquet"
-_CACHED_BYTES: Final = 128 * 2**20
-_OPEN_TABLES: Final = 64
 _ROW_DIGITS: Final = 8
 
 
 @dataclass(frozen=True)
-class ParquetSource:
+class ParquetSource(FilesSource):
     """The `.parquet` files below a folder, or one of them, with a column of photos and one of labels.
 
     The words `train` and `validation` in their names tell the splits apart. Labels are class ids if they are
     text; whole numbers number the classes from 0, and the files' metadata may name them. Since a photo's own
     size is not known before it is read, the mean compressed size in its row group stands for it in listings.
-    Reading a photo reads the row group it is in; the last few are kept.
+    Reading a photo reads the row group it is in; see `RowGroups`.
     """
 
-    files: Files
     file: str = ""
+    kept: Path | None = None
 
     type: ClassVar[str] = "parquet"
     # Readers side by side would only push each other's row groups out of the cache.
@@ -42,7 +39,7 @@ class ParquetSource:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Every process opens the files for itself.
-        return ParquetSource, (self.files, self.file)
+        return ParquetSource, (self.files, self.file, self.kept)
 
     @property
     def location(self) -> str:
@@ -74,19 +71,19 @@ class ParquetSource:
         return {}
 
     def read(self, photo: Photo) -> bytes:
-        try:
-            value = self._cache.photo(photo.container, photo.place)
-        except (BadSourceError, pa.ArrowException, OSError, ValueError) as error:
-            raise UnusablePhotoError("unreadable", " ".join(str(error).split())[:300]) from error
+        value = self._groups.photo(photo.container, photo.place)
         if value is None:
             raise UnusablePhotoError("empty", f"row {photo.place} holds no photo")
         if len(value) > MAX_PHOTO_BYTES:
             raise UnusablePhotoError("too_large", f"{len(value)} bytes")
         return value
 
+    def keeping_in(self, folder: Path) -> ParquetSource:
+        return replace(self, kept=folder)
+
     @cached_property
-    def _cache(self) -> _Cache:
-        return _Cache(self.files)
+    def _groups(self) -> RowGroups:
+        return RowGroups(self.files, self.kept)
 
     def _split_files(self) -> dict[str, list[File]]:
         if self.file:
@@ -127,41 +124,6 @@ class _Head(NamedTuple):
     location: str
     numbers_classes: bool
     names: Sequence[str]
-
-
-class _Cache:
-    """The tables and row groups that photos were read from last."""
-
-    def __init__(self, files: Files) -> None:
-        self._files = files
-        self._tables: OrderedDict[str, ParquetTable] = OrderedDict()
-        self._groups: OrderedDict[tuple[str, int], Any] = OrderedDict()
-
-    def photo(self, path: str, row: int) -> bytes | None:
-        """Raises what the tables and Arrow raise."""
-        table = self._table(path)
-        number, place = table.place_of(row)
-        value: bytes | None = self._group(table, path, number)[place].as_py()
-        return value
-
-    def _table(self, path: str) -> ParquetTable:
-        if path not in self._tables:
-            self._tables[path] = ParquetTable(self._files, path)
-            if len(self._tables) > _OPEN_TABLES:
-                self._tables.popitem(last=False)
-        self._tables.move_to_end(path)
-        return self._tables[path]
-
-    def _group(self, table: ParquetTable, path: str, number: int) -> Any:
-        key = path, number
-        if key not in self._groups:
-            self._groups[key] = table.photos(number)
-            while (
-                len(self._groups) > 1 and sum(group.nbytes for group in self._groups.values()) > _CACHED_BYTES
-            ):
-                self._groups.popitem(last=False)
-        self._groups.move_to_end(key)
-        return self._groups[key]
 
 
 def _labelled_photos(table: ParquetTable, path: str) -> Iterator[tuple[int | str, Photo]]:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, ClassVar, Final, NamedTuple
 
 from pipeline.errors import BadSourceError, UnusablePhotoError
-from pipeline.photos.files import Files
-from pipeline.photos.sources.base import Photo, in_listing_order, integer_class_id
+from pipeline.photos.sources.base import FilesSource, Photo, in_listing_order, integer_class_id
 from pipeline.photos.sources.class_names import is_printable
 
 CSV_ENDING: Final = ".csv"
@@ -32,7 +31,7 @@ class _Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TableSource:
+class TableSource(FilesSource):
     """A `.csv` with the columns `path` and `label`, or a `.jsonl` of objects with these two.
 
     Paths are relative to the table's folder; one that begins with that folder's own path or URL may stand
@@ -41,7 +40,6 @@ class TableSource:
     0, and is found to be missing when it is read.
     """
 
-    files: Files
     table: str
 
     type: ClassVar[str] = "csv"
@@ -49,10 +47,6 @@ class TableSource:
     @property
     def location(self) -> str:
         return f"{self.files.location}/{self.table}"
-
-    @property
-    def reads_at_once(self) -> int:
-        return self.files.reads_at_once
 
     def listings(self) -> dict[str, list[Photo]]:
         rows = self._rows()

@@ -11,9 +11,9 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, ClassVar, Final, NamedTuple
 
 from pipeline.errors import BadSourceError, UnusablePhotoError
-from pipeline.photos.files import File, Files
+from pipeline.photos.files import File
 from pipeline.photos.sources.archive_splits import by_split
-from pipeline.photos.sources.base import Photo, in_listing_order, integer_class_id
+from pipeline.photos.sources.base import FilesSource, Photo, in_listing_order, integer_class_id
 from pipeline.photos.sources.class_names import is_printable, read_class_names
 from pipeline.photos.sources.folder import CLASS_NAMES_FILE
 from pipeline.photos.sources.tar_index import TARS_AT_ONCE, TarMember, read_member, tar_members
@@ -34,7 +34,7 @@ class _Sample(NamedTuple):
 
 
 @dataclass(frozen=True)
-class WebDatasetSource:
+class WebDatasetSource(FilesSource):
     """The tars in or below a folder, or one of them; `by_split` says which train and which validate.
 
     Members of a tar whose names are alike up to the first dot of the file's own name are one sample: its
@@ -44,7 +44,6 @@ class WebDatasetSource:
     A sample without a photo is listed all the same, and refused when it is read.
     """
 
-    files: Files
     tar: str = ""
 
     type: ClassVar[str] = "webdataset"
@@ -52,10 +51,6 @@ class WebDatasetSource:
     @property
     def location(self) -> str:
         return f"{self.files.location}/{self.tar}" if self.tar else self.files.location
-
-    @property
-    def reads_at_once(self) -> int:
-        return self.files.reads_at_once
 
     def listings(self) -> dict[str, list[Photo]]:
         splits = {"all": [File(self.tar, 0)]} if self.tar else by_split(self._tars())

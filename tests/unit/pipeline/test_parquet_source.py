@@ -178,8 +178,8 @@ def test_neighbours_are_read_from_the_row_group_that_is_at_hand(tmp_path):
 
 
 def test_row_groups_kept_and_files_open_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.photos.sources.parquet._CACHED_BYTES", 2500)
-    monkeypatch.setattr("pipeline.photos.sources.parquet._OPEN_TABLES", 2)
+    monkeypatch.setattr("pipeline.photos.sources.row_groups._CACHED_BYTES", 2500)
+    monkeypatch.setattr("pipeline.photos.sources.row_groups._OPEN_TABLES", 2)
     for file in range(4):
         write(
             tmp_path / f"{file}.parquet",
@@ -189,9 +189,36 @@ def test_row_groups_kept_and_files_open_are_bounded(tmp_path, monkeypatch):
     for photo in sorted(hub.listings()["all"], key=lambda photo: photo.path[::-1]):
         file, number = photo.path.split(".parquet/")
         assert hub.read(photo) == bytes([int(file), int(number)]) * 150
-        assert len(hub._cache._tables) <= 2
-        assert sum(group.nbytes for group in hub._cache._groups.values()) <= 2500
-    assert len(hub._cache._groups) == 2
+        assert len(hub._groups._tables) <= 2
+        assert sum(group.nbytes for group in hub._groups._groups.values()) <= 2500
+    assert len(hub._groups._groups) == 2
+
+
+def test_row_groups_kept_in_a_folder_are_read_from_the_file_once_whoever_asks(tmp_path):
+    photos = [(f"{number}", bytes([number]) * 100_000) for number in range(9)] + [("none", None)]
+    write(tmp_path / "photos" / "a.parquet", hub_table(photos, ["a"] * 10), **PLAIN)
+    hub = source(tmp_path / "photos").keeping_in(tmp_path / "kept")
+    listed = sorted(hub.listings()["all"], key=lambda photo: photo.place)
+    assert [hub.read(photo) for photo in listed[:9]] == [data for _, data in photos[:9]]
+    with pytest.raises(UnusablePhotoError, match="empty"):
+        hub.read(listed[9])
+    assert all(path.suffix == ".arrow" for path in (tmp_path / "kept").iterdir())
+    # The footer still says where rows are, but no photo is left to be read from there.
+    whole = (tmp_path / "photos" / "a.parquet").read_bytes()
+    footer_bytes = 8 + int.from_bytes(whole[-8:-4], "little")
+    (tmp_path / "photos" / "a.parquet").write_bytes(bytes(len(whole) - footer_bytes) + whole[-footer_bytes:])
+    again = pickle.loads(pickle.dumps(hub))
+    assert [again.read(photo) for photo in listed[:9]] == [data for _, data in photos[:9]]
+    with pytest.raises(UnusablePhotoError, match="unreadable"):
+        source(tmp_path / "photos").read(listed[0])
+
+
+def test_folder_that_cannot_keep_row_groups_is_no_fault_of_the_photos(tmp_path):
+    write(tmp_path / "a.parquet", hub_table([("x", b"x")], ["a"]))
+    (tmp_path / "kept").write_bytes(b"in the way")
+    hub = source(tmp_path).keeping_in(tmp_path / "kept")
+    with pytest.raises(OSError, match="kept"):
+        hub.read(hub.listings()["all"][0])
 
 
 def test_file_that_vanishes_makes_its_photos_unreadable(tmp_path):

@@ -350,6 +350,9 @@ class DeadlySource:
     def class_names(self):
         return {}
 
+    def keeping_in(self, folder):
+        return self
+
     def read(self, photo):
         if photo.path in self._deadly:
             os.kill(os.getpid(), signal.SIGKILL)

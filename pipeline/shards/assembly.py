@@ -12,6 +12,7 @@ from typing import Final
 from pipeline.errors import BadSourceError, TooManyQuarantinedError
 from pipeline.photos.sources.class_names import name_of
 from pipeline.shards.checksum import file_checksum
+from pipeline.shards.durable import write_whole
 from pipeline.shards.manifest import (
     MANIFEST_FILE,
     DatasetClass,
@@ -20,12 +21,11 @@ from pipeline.shards.manifest import (
     SplitRecord,
     StatisticsRecord,
 )
+from pipeline.shards.pixel_sums import PixelSums
 from pipeline.shards.plan import PLAN_FILE, Plan
 from pipeline.shards.record import QUARANTINE_FILE, QuarantinedPhoto, ShardRecord, ledger
 from pipeline.shards.shard_files import ShardFiles
 from pipeline.shards.splits import fingerprint
-from pipeline.shards.staging import write_whole
-from pipeline.shards.statistics import PixelSums
 
 _SHOWN_REASONS: Final = 10
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from pipeline.shards.durable import write_whole
 from pipeline.shards.manifest import Shard
-from pipeline.shards.staging import write_whole
 
 QUARANTINE_FILE: Final = "quarantine.jsonl"
 

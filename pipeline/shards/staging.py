@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from pipeline.errors import DatasetExistsError, PlanChangedError
+from pipeline.shards.durable import sync, write_whole
 from pipeline.shards.manifest import MANIFEST_FILE
 from pipeline.shards.plan import PLAN_FILE, changes, read_plan
 from pipeline.shards.shard_files import RECORDS_FOLDER
@@ -138,20 +139,3 @@ def refuse_changes(out: Path, before: Mapping[str, Any], after: Mapping[str, Any
         raise PlanChangedError(
             f"{out} was begun otherwise: {'; '.join(changed)}; go back to that, or start over with --force"
         )
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all, and durably."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, "utf-8")
-    sync(aside)
-    aside.rename(path)
-
-
-def sync(path: Path) -> None:
-    """Returns when a file or folder has reached the disk."""
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -14,13 +14,13 @@ from pipeline.errors import UnusablePhotoError
 from pipeline.ffcv_import import ffcv_import
 from pipeline.photos.decode import square_photo
 from pipeline.shards.checksum import file_checksum
+from pipeline.shards.durable import sync
 from pipeline.shards.image_field import Square, square_field
 from pipeline.shards.manifest import Shard
 from pipeline.shards.mark import MarkFile
 from pipeline.shards.photo_reads import photo_reads
+from pipeline.shards.pixel_sums import PixelSums
 from pipeline.shards.record import QuarantinedPhoto, ShardRecord
-from pipeline.shards.staging import sync
-from pipeline.shards.statistics import PixelSums
 from pipeline.shards.task import ShardTask
 
 with ffcv_import():
@@ -101,6 +101,7 @@ def write_shard(task: ShardTask) -> ShardRecord:
             )
             if task.with_statistics:
                 sums.save(files.sums)
+                sync(files.sums)
             partial.rename(files.shard)
     finally:
         partial.unlink(missing_ok=True)

@@ -10,8 +10,8 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from pipeline.batches.contact_sheet import contact_sheet, mean_image
 from pipeline.batches.reader import SplitReader
-from pipeline.shards.contact_sheet import contact_sheet, mean_image
 from pipeline.shards.manifest import MANIFEST_FILE, Manifest, SplitRecord
 from pipeline.shards.plan import PLAN_FILE
 from pipeline.shards.record import QUARANTINE_FILE

@@ -11,7 +11,7 @@ import torch
 from pipeline.batches.augment import Augmentation
 from pipeline.batches.philox import philox
 from pipeline.batches.views import EvaluationViews
-from pipeline.shards.statistics import PixelSums
+from pipeline.shards.pixel_sums import PixelSums
 
 
 def random_photos(count, size, seed=0):

@@ -11,9 +11,9 @@ import simplejpeg
 from ffcv.reader import Reader
 from PIL import Image
 
+from pipeline.batches.contact_sheet import contact_sheet, evenly, mean_image
 from pipeline.config import PrepareConfig
 from pipeline.errors import BadDatasetError
-from pipeline.shards.contact_sheet import contact_sheet, evenly, mean_image
 from pipeline.shards.manifest import Manifest
 
 PHOTOS_PER_CLASS = 16

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BadDatasetError
-from pipeline.shards.statistics import PixelSums, Statistics
+from pipeline.shards.pixel_sums import PixelSums
+from pipeline.shards.statistics import Statistics
 
 
 def random_photos(count, size, seed=0):

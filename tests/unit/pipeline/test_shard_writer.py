@@ -19,9 +19,9 @@ from pipeline.photos.decode import square_photo
 from pipeline.photos.local_files import LocalFiles
 from pipeline.photos.sources.folder import FolderSource
 from pipeline.shards.mark import Mark, read_mark
+from pipeline.shards.pixel_sums import PixelSums
 from pipeline.shards.record import ShardRecord
 from pipeline.shards.shard_files import RECORDS_FOLDER, ShardFiles
-from pipeline.shards.statistics import PixelSums
 from pipeline.shards.task import ListedPhoto, ShardTask
 from pipeline.shards.writer import write_shard
 

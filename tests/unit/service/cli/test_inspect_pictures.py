@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.shards.contact_sheet import contact_sheet, mean_image
+from pipeline.batches.contact_sheet import contact_sheet, mean_image
 from pipeline.shards.manifest import Manifest
 from pipeline.shards.verify import verify
 from service.cli.main import run

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Final, NamedTuple
 
@@ -27,6 +29,7 @@ LOOPBACK_ALONE: Final = MappingProxyType(
     }
 )
 _OBJECT_STORE_BYTES: Final = 80 * 2**20
+_FOLDER_PREFIX: Final = "tandem-prepare-"
 
 
 class Cluster(NamedTuple):
@@ -57,19 +60,35 @@ def ray_cluster(workers: int | None, num_shards: int) -> Iterator[Cluster]:
             yield _sized(ray, workers)
     else:
         at_a_time = min(workers or os.cpu_count() or 1, num_shards)
-        folder = tempfile.mkdtemp(prefix="tandem-ray-")
-        try:
-            with _connected(
+        with (
+            _temporary_folder() as folder,
+            _connected(
                 ray,
                 address="local",
                 num_cpus=at_a_time,
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE_BYTES,
                 _temp_dir=folder,
-            ):
-                yield Cluster(ray, at_a_time)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            ),
+        ):
+            yield Cluster(ray, at_a_time)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    """A folder for Ray's sockets and logs, gone afterwards; those that killed preparations left go too."""
+    # Not below the dataset: a socket's path must stay under 108 bytes.
+    for lock_file in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*/lock"):
+        with suppress(OSError), lock_file.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock_file.parent, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=_FOLDER_PREFIX)
+    try:
+        with (Path(folder) / "lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

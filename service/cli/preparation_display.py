@@ -21,6 +21,10 @@ class PreparationStep(Protocol):
     @property
     def photos_total(self) -> int | None: ...
     @property
+    def shards_done(self) -> int | None: ...
+    @property
+    def shards_total(self) -> int | None: ...
+    @property
     def quarantined(self) -> int | None: ...
     @property
     def photos_per_second(self) -> float | None: ...
@@ -61,8 +65,10 @@ class PreparationDisplay:
 
 
 def describe(step: PreparationStep) -> str:
-    """`1200 of 5000 photos, 310 photos/s, 3 in quarantine, 12 s left`."""
+    """`1200 of 5000 photos, 3 of 12 shards, 310 photos/s, 3 in quarantine, 12 s left`."""
     parts = [f"{step.photos_done or 0} of {step.photos_total or '?'} photos"]
+    if step.shards_total:
+        parts.append(f"{step.shards_done} of {step.shards_total} shards")
     if step.photos_per_second:
         parts.append(f"{step.photos_per_second:.0f} photos/s")
     if step.quarantined:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -125,6 +127,25 @@ def test_what_cannot_be_read_is_listed_and_refused_with_its_reason(tmp_path):
         "pipe.jpg": "not_a_file",
         "huge.jpg": "too_large",
     }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can put itself in another's place")
+def test_photo_that_may_not_be_read_is_unreadable():
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        write(root / "a" / "1.jpg", b"photo")
+        write(root / "a" / "2.jpg", b"photo")
+        (root / "a" / "2.jpg").chmod(0)
+        source = FolderSource(LocalFiles(root))
+        os.seteuid(65534)
+        try:
+            first, second = source.listings()["all"]
+            assert source.read(first) == b"photo"
+            with pytest.raises(UnusablePhotoError, match="unreadable: Permission denied"):
+                source.read(second)
+        finally:
+            os.seteuid(0)
 
 
 def test_source_below_a_link_is_read(tmp_path):

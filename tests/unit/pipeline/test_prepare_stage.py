@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -24,6 +26,7 @@ from pipeline.errors import (
 )
 from pipeline.photos.decode import square_photo
 from pipeline.photos.sources.base import Photo
+from pipeline.shards.cluster import _temporary_folder
 from pipeline.shards.manifest import Manifest
 from pipeline.shards.prepare import prepare
 from pipeline.shards.staging import StagingFolder, staging_path
@@ -78,11 +81,18 @@ def many_photos(photos, tmp_path):
 
 
 @pytest.fixture
-def prepare_at_work(many_photos, tmp_path):
+def ray_folders():
+    """Where such a preparation's Ray has its folder: a short path, for that of a socket must be short."""
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def prepare_at_work(many_photos, ray_folders, tmp_path):
     """A preparation in a process of its own, with a Ray of its own, its workers busy."""
     script = tmp_path / "prepare_alone.py"
     script.write_text(PREPARE_ALONE)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(ray_folders)}
     process = subprocess.Popen(
         [sys.executable, str(script), str(many_photos), str(tmp_path / "out")],
         stdout=subprocess.PIPE,
@@ -295,7 +305,7 @@ def test_second_preparation_of_the_same_dataset_is_refused(prepared, run_prepare
     assert list(tmp_path.iterdir()) == []
 
 
-def test_interrupt_ends_everything_it_started(prepare_at_work):
+def test_interrupt_ends_everything_it_started_and_takes_its_folder_along(prepare_at_work, ray_folders):
     started = psutil.Process(prepare_at_work.pid).children(recursive=True)
     assert len(workers_of(prepare_at_work.pid)) == 2
     prepare_at_work.send_signal(signal.SIGINT)
@@ -303,14 +313,22 @@ def test_interrupt_ends_everything_it_started(prepare_at_work):
     assert prepare_at_work.returncode not in (0, None)
     assert errors.count("KeyboardInterrupt") == 1, errors
     assert psutil.wait_procs(started, timeout=60)[1] == []
+    assert list(ray_folders.glob("tandem-prepare-*")) == []
 
 
-def test_everything_a_killed_preparation_started_ends_by_itself(prepare_at_work):
+def test_everything_a_killed_preparation_started_ends_by_itself(prepare_at_work, ray_folders, monkeypatch):
     started = psutil.Process(prepare_at_work.pid).children(recursive=True)
     prepare_at_work.kill()
     prepare_at_work.wait()
     # Ray's agents look for a head for a minute before they end.
     assert psutil.wait_procs(started, timeout=180)[1] == []
+    (left,) = ray_folders.glob("tandem-prepare-*")
+    monkeypatch.setattr(tempfile, "tempdir", str(ray_folders))
+    with _temporary_folder() as folder:
+        assert not left.exists()
+        # One that is in use is nobody else's to clear away.
+        with _temporary_folder():
+            assert Path(folder).is_dir()
 
 
 def test_local_ray_listens_on_loopback_alone(prepare_at_work):

@@ -33,7 +33,6 @@ class StagingFolder:
         self.path = staging_path(out)
         self.records = self.path / RECORDS_FOLDER
         self.scratch = self.path / "scratch"
-        self._replaced = out.with_name(f".{out.name}.replaced")
         self._lock_file = self.path / LOCK_FILE
         self._lock = -1
         self._published = False
@@ -70,23 +69,23 @@ class StagingFolder:
 
     def publish(self, names: Collection[str]) -> None:
         """Gives the dataset its name, once the files `names` and nothing else are in it and on the disk."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
         for path in self.path.iterdir():
             if path.name in names:
                 sync(path)
-            elif path.is_dir():
-                shutil.rmtree(path)
-            elif path != self._lock_file:
+            elif path not in (self.records, self._lock_file):
                 path.unlink()
-        self._lock_file.unlink()
         sync(self.path)
         if os.path.lexists(self._out):
             refuse_what_is_no_dataset(self._out)
-            shutil.rmtree(self._replaced, ignore_errors=True)
-            self._out.rename(self._replaced)
+            replaced = _replaced_path(self._out)
+            shutil.rmtree(replaced, ignore_errors=True)
+            self._out.rename(replaced)
         self.path.rename(self._out)
         self._published = True
         sync(self._out.parent)
-        shutil.rmtree(self._replaced, ignore_errors=True)
+        # Until the dataset has its name, a restart needs them.
+        tidy(self._out)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -109,6 +108,10 @@ def staging_path(out: Path) -> Path:
     return out.with_name(f".{out.name}.preparing")
 
 
+def _replaced_path(out: Path) -> Path:
+    return out.with_name(f".{out.name}.replaced")
+
+
 def is_whole(out: Path, plan: Mapping[str, Any], *, force: bool) -> bool:
     """Whether the dataset of this plan is there already.
 
@@ -124,7 +127,15 @@ def is_whole(out: Path, plan: Mapping[str, Any], *, force: bool) -> bool:
     if made_from is None:
         raise DatasetExistsError(f"{out} exists: choose another place, or start it over with --force")
     refuse_changes(out, made_from, plan)
+    tidy(out)
     return True
+
+
+def tidy(out: Path) -> None:
+    """Removes what only the making of a dataset needed, and the dataset it replaced."""
+    shutil.rmtree(_replaced_path(out), ignore_errors=True)
+    shutil.rmtree(out / RECORDS_FOLDER, ignore_errors=True)
+    (out / LOCK_FILE).unlink(missing_ok=True)
 
 
 def refuse_what_is_no_dataset(out: Path) -> None:

@@ -27,7 +27,7 @@ _DATA, _TRAINING, _SERVER, _MACHINE = "Photos", "Training and models", "Server",
 
 COMMANDS: Final = MappingProxyType(
     {
-        "prepare": Entry("prepare", "prepare_dataset", _DATA, "Turn a folder of photos into a dataset."),
+        "prepare": Entry("prepare", "prepare_dataset", _DATA, "Turn labelled photos into a dataset."),
         "inspect": Entry("inspect", "inspect_dataset", _DATA, "Show what a dataset holds."),
         "train": Entry("train", "train", _TRAINING, "Start a training run."),
         "runs": Entry("runs", "list_runs", _TRAINING, "List the newest runs."),

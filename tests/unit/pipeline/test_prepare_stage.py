@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,6 +37,7 @@ from pipeline.shards.verify import verify
 # A shell that starts the tests in the background has them, and all they start, ignore interrupts.
 PREPARE_ALONE = """
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -392,3 +394,29 @@ def test_photo_that_kills_its_worker_twice_is_quarantined(
     lines = [json.loads(line) for line in (tmp_path / "out" / "quarantine.jsonl").read_text().splitlines()]
     assert {(line["path"], line["reason"]) for line in lines} == {(path, "kills_worker") for path in deadly}
     assert Manifest.load(tmp_path / "out").splits["train"].num_samples == 12 - len(deadly)
+
+
+def test_preparation_killed_while_it_publishes_is_put_in_order_by_the_next(prepared, run_prepare, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(prepared.path, out)
+    # As it is left between taking the dataset's name and clearing up.
+    (out / "records").mkdir()
+    (out / "records" / "train-00000.beton.json").write_text("{}")
+    (out / "lock").touch()
+    (tmp_path / ".out.replaced").mkdir()
+    assert run_prepare(prepared.source, out, prepared.config) == []
+    assert contents(out) == contents(prepared.path)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_preparation_killed_before_it_had_its_name_writes_no_shard_again(
+    prepared, run_prepare, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(StagingFolder, "publish", lambda staging, names: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            run_prepare(prepared.source, out, prepared.config)
+    first = run_prepare(prepared.source, out, prepared.config)[0]
+    assert (first.shards_done, first.photos_done) == (first.shards_total, first.photos_total)
+    assert contents(out) == contents(prepared.path)

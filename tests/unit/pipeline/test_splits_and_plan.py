@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from collections import Counter
 
 import numpy as np
@@ -14,7 +16,9 @@ from pipeline.errors import BadSourceError
 from pipeline.permutation import Purpose, permutation
 from pipeline.photos.local_files import LocalFiles
 from pipeline.photos.sources.base import Photo
+from pipeline.photos.sources.class_names import name_of
 from pipeline.photos.sources.folder import FolderSource
+from pipeline.photos.sources.webdataset import WebDatasetSource
 from pipeline.shards.plan import Plan, changes
 from pipeline.shards.splits import Split, choose_splits, class_ids, fingerprint
 
@@ -150,6 +154,31 @@ def test_validation_source_with_train_alone_is_refused(tmp_path):
     flat, train = source_of(tmp_path / "flat", "a/1"), source_of(tmp_path / "train", "train/a/1")
     with pytest.raises(BadSourceError, match="no val/"):
         choose_splits(flat, train, None, seed=0)
+
+
+def test_source_of_validation_photos_alone_trains_nothing(tmp_path):
+    for name in ("validation-0.tar", "validation-1.tar"):
+        with tarfile.open(tmp_path / name, "w") as tar:
+            info = tarfile.TarInfo(f"a/{name}.jpg")
+            info.size = 1
+            tar.addfile(info, io.BytesIO(b"x"))
+    source = WebDatasetSource(LocalFiles(tmp_path))
+    assert list(source.listings()) == ["val"]
+    with pytest.raises(BadSourceError, match="none to train with"):
+        choose_splits(source, None, None, seed=0)
+    flat = source_of(tmp_path / "flat", "a/1")
+    assert len(choose_splits(flat, source, None, seed=0)[1].photos) == 2
+
+
+def test_names_of_numbered_classes_may_leave_zeros_out():
+    names = {"7": "seven", "010": "ten", "cat": "house cat"}
+    assert [name_of(class_id, names) for class_id in ("007", "010", "cat", "011", "²")] == [
+        "seven",
+        "ten",
+        "house cat",
+        "011",
+        "²",
+    ]
 
 
 def test_class_that_is_never_trained_on_is_refused(tmp_path):

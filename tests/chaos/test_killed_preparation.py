@@ -115,8 +115,8 @@ def test_bytes_are_those_of_an_undisturbed_run_after_twenty_kills(tmp_path: Path
             rounds += 1
         else:
             assert driver.returncode == -signal.SIGKILL, errors
-    assert killed["driver"] >= 5, killed
-    assert killed["worker"] >= 5, killed
+    assert killed["driver"] >= 3, killed
+    assert killed["worker"] >= 3, killed
     last = tmp_path / f"out-{rounds}"
     assert whole(photos, last) == undisturbed
     verified = [Path(sys.executable).with_name("tandem"), "inspect", last, "--verify"]

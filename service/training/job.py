@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -36,6 +37,9 @@ HINTS = {
 def job(folder: JobFolder) -> Iterator[None]:
     """Runs a job's work: output goes to its log, and a failure leaves `error.json` before it is raised on."""
     _log_to(folder.log)
+    # Ray stops a job with an interrupt, which a stack started in the background of a script has it ignore.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     except Exception as error:

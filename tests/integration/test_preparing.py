@@ -18,7 +18,7 @@ from service.stack.up import Stack
 
 pytestmark = pytest.mark.cluster
 
-NUM_PHOTOS = 3000
+NUM_PHOTOS = 6000
 SHARD_SIZE = 100
 
 
@@ -44,7 +44,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def spec(table: Path, **other: object) -> dict[str, object]:
     source = {"path": str(table)}
-    return {"name": "many", "source": source, "image_size": 64, "shard_size": SHARD_SIZE, **other}
+    return {"name": "many", "source": source, "image_size": 256, "shard_size": SHARD_SIZE, **other}
 
 
 def staging(stack: Stack) -> Path:

@@ -413,8 +413,12 @@ def test_preparation_killed_before_it_had_its_name_writes_no_shard_again(
     prepared, run_prepare, tmp_path, monkeypatch
 ):
     out = tmp_path / "out"
+
+    def interrupted(staging, names):
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr(StagingFolder, "publish", lambda staging, names: os.kill(os.getpid(), signal.SIGINT))
+        patch.setattr(StagingFolder, "publish", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run_prepare(prepared.source, out, prepared.config)
     first = run_prepare(prepared.source, out, prepared.config)[0]

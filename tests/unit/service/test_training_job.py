@@ -1,0 +1,56 @@
+"""What every job does around its work."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from service.domain.job_folder import JobFolder
+
+# As a job is started by a stack that a script runs in the background: interrupts are ignored.
+INTERRUPTED = """
+import os, signal, sys
+from pathlib import Path
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+from service.domain.job_folder import JobFolder
+from service.training.job import job
+with job(JobFolder(Path(sys.argv[1]))):
+    os.kill(os.getpid(), signal.SIGINT)
+    print("went on")
+"""
+
+FAILING = """
+import sys
+from pathlib import Path
+from pipeline.errors import PlanChangedError
+from service.domain.job_folder import JobFolder
+from service.training.job import job
+with job(JobFolder(Path(sys.argv[1]))):
+    print("at work")
+    raise PlanChangedError("seed was 0 and is 1")
+"""
+
+
+def run(script: str, folder: JobFolder) -> int:
+    folder.create({})
+    return subprocess.run([sys.executable, "-c", script, str(folder.path)], check=False).returncode
+
+
+def test_a_job_hears_an_interrupt_even_where_its_parent_ignored_them(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path / "job")
+    assert run(INTERRUPTED, folder) != 0
+    log = folder.log.read_text()
+    assert "KeyboardInterrupt" in log
+    assert "went on" not in log
+    assert not folder.error.exists()
+
+
+def test_a_job_that_fails_leaves_its_cause_what_to_try_and_its_log(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path / "job")
+    assert run(FAILING, folder) != 0
+    error = json.loads(folder.error.read_text())
+    assert (error["reason"], error["message"]) == ("plan_changed", "seed was 0 and is 1")
+    assert "DELETE /api/v1/datasets/NAME" in error["hint"]
+    assert folder.log.read_text().startswith("at work\n")

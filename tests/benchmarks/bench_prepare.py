@@ -44,7 +44,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         source = linked(options.photos, work / "photos", options.copies)
-        measured = take_turns(source, options.photos, work, options.rounds)
+        measured = take_turns(source, work, options.rounds)
         measured["driver"] = [
             {f"bytes_{count}": listing_bytes(source, work, count) for count in (1_000, 100_000)}
         ]
@@ -65,7 +65,7 @@ def same_disk(one: Path, other: Path) -> bool:
     return one.stat().st_dev == other.stat().st_dev
 
 
-def take_turns(source: Path, originals: Path, work: Path, rounds: int) -> dict[str, list[dict[str, float]]]:
+def take_turns(source: Path, work: Path, rounds: int) -> dict[str, list[dict[str, float]]]:
     measured = defaultdict(list)
     for turn in range(rounds):
         for name, arguments in {
@@ -73,7 +73,7 @@ def take_turns(source: Path, originals: Path, work: Path, rounds: int) -> dict[s
             "tandem, 1 worker": ["tandem", source, "1"],
             "usual, 2 workers": ["usual", source, "2"],
             "tandem, 2 workers": ["tandem", source, "2"],
-            "bare beside whole": ["bare", originals, "1"],
+            "bare beside whole": ["bare", source, "1"],
         }.items():
             measured[name].append(contender(*arguments, work / f"out-{turn}"))
             print(f"round {turn + 1}: {name}: {measured[name][-1]}", file=sys.stderr)

@@ -94,7 +94,7 @@ def resident_bytes(process) -> int:
 
 
 def bare(source: Path, workers: int, out: Path) -> dict[str, float]:
-    """Decoding, resizing and encoding alone, then writing the same photos as one shard of the default size."""
+    """Decoding, resizing and encoding alone, then writing the same photos as a shard of default size."""
     import simplejpeg
     import torch
 

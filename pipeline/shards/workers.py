@@ -40,8 +40,9 @@ def write_shards(tasks: Iterable[ShardTask], cluster: Cluster) -> Generator[Look
             if not writers.running:
                 return
             outcomes = writers.look()
-            again = [outcome for outcome in outcomes if isinstance(outcome, ShardTask)]
-            waiting = chain(again, waiting)
+            # Chained for a death only: a chain of chains grows deeper with every look, and breaks at last.
+            if again := [outcome for outcome in outcomes if isinstance(outcome, ShardTask)]:
+                waiting = chain(again, waiting)
             records = [outcome for outcome in outcomes if isinstance(outcome, ShardRecord)]
             yield Look(records, *writers.at_work())
     finally:

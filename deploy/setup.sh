@@ -20,6 +20,7 @@ command -v g++ >/dev/null || missing+=(g++)
 command -v pkg-config >/dev/null || missing+=(pkg-config)
 [ -f /usr/include/opencv4/opencv2/imgproc.hpp ] || missing+=(libopencv-imgproc-dev)
 [ -f /usr/include/turbojpeg.h ] || missing+=(libturbojpeg0-dev)
+compgen -G '/usr/lib*/*/libxxhash.so.0' >/dev/null || compgen -G '/usr/lib*/libxxhash.so.0' >/dev/null || missing+=(libxxhash0)
 "$python" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 "$python" -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
   || missing+=(python3-dev)

@@ -19,6 +19,7 @@ from model.checkpoint_record import verify_file
 from model.network.alexnet import AlexNet
 from model.network.placement import Placement
 from model.published import WEIGHTS_FILE, PublishedModel
+from pipeline.batches.view_cutter import ViewCutter
 from pipeline.batches.views import EvaluationViews
 from pipeline.photos.decode import square_photo
 
@@ -39,7 +40,8 @@ class Classifier:
     def __init__(self, published: PublishedModel, network: AlexNet, mean_image_SS3: Tensor) -> None:
         self.published = published
         self._network = network.eval()
-        self._views = EvaluationViews(mean_image_SS3, published.architecture.input_size)
+        size = published.architecture.input_size
+        self._views = EvaluationViews(ViewCutter(mean_image_SS3, size, memory_format=torch.channels_last))
 
     @classmethod
     def load(cls, folder: Path | str, device: str = "cpu") -> Self:

@@ -1,4 +1,4 @@
-"""What a dataset should be made of, and how. Import-light: the control plane validates with it."""
+"""How datasets are made and read. Import-light: the control plane validates with it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ SourceType = Literal["auto", "folder", "ilsvrc", "csv", "webdataset", "parquet"]
 WriteMode = Literal["jpg", "raw", "proportion"]
 ChromaSubsampling = Literal["4:2:0", "4:4:4"]
 ExifOrientation = Literal["ignore", "apply"]
+Shuffle = Literal["full", "blocks"]
+Verify = Literal["samples", "full"]
+OnCorrupt = Literal["raise", "skip"]
 
 
 class SourceConfig(BaseModel):
@@ -61,5 +64,45 @@ class PrepareConfig(BaseModel):
         if self.raw_fraction is not None and self.write_mode != "proportion":
             raise ValueError(
                 f"raw_fraction={self.raw_fraction} needs write_mode=proportion, not {self.write_mode}"
+            )
+        return self
+
+
+class LoadingConfig(BaseModel):
+    """How shards are read while training. Nothing here changes a photo's pixels; `shuffle` changes the
+    order."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    shuffle: Shuffle = Field(
+        default="full",
+        description="of the training split: all photos at once, or blocks of neighbours at a time, for data"
+        " larger than memory",
+    )
+    block_bytes: int = Field(default=16 * 2**20, ge=1, description="shuffle=blocks: read together, in order")
+    window_bytes: int = Field(
+        default=2**30, ge=1, description="shuffle=blocks: whole blocks shuffled among each other at a time"
+    )
+    os_cache: bool = Field(
+        default=True,
+        description="whether shards are mapped and the system decides what stays in memory, or recent pages"
+        " are read from disk into this process",
+    )
+    cache_bytes: int = Field(default=4 * 2**30, ge=1, description="os_cache=false: memory for pages, at most")
+    verify: Verify = Field(
+        default="samples",
+        description="samples: every JPEG against its own checksum; full: raw photos' shards against theirs"
+        " too, when they are first touched",
+    )
+    on_corrupt: OnCorrupt = Field(
+        default="raise",
+        description="whether a damaged photo ends the loop or is left out, counted and logged",
+    )
+
+    @model_validator(mode="after")
+    def _window_of_blocks(self) -> Self:
+        if self.window_bytes < self.block_bytes:
+            raise ValueError(
+                f"window_bytes={self.window_bytes} is less than one block of block_bytes={self.block_bytes}"
             )
         return self

@@ -47,10 +47,23 @@ class TooManyQuarantinedError(PipelineError):
     code = "too_many_quarantined"
 
 
+class CacheTooSmallError(PipelineError, ValueError):
+    """An order that needs more pages of a dataset at once than there is memory allowed for."""
+
+    code = "cache_too_small"
+
+
 class CorruptSampleError(PipelineError):
-    """A stored sample that cannot be decoded."""
+    """A stored sample that is not as it was written: its shard's path, its sample id, and what is wrong."""
 
     code = "data_corrupt"
+
+    def __init__(self, shard: str, sample_id: int, reason: str) -> None:
+        super().__init__(shard, sample_id, reason)
+        self.shard, self.sample_id, self.reason = shard, sample_id, reason
+
+    def __str__(self) -> str:
+        return f"{self.shard}: sample {self.sample_id} is damaged: {self.reason}; prepare the dataset again"
 
 
 class UnusablePhotoError(PipelineError):

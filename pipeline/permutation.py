@@ -15,6 +15,7 @@ class Purpose(IntEnum):
     SHARDS = 2
     VALIDATION = 3
     RAW = 4
+    BLOCKS = 5
 
 
 def permutation(count: int, purpose: Purpose, *, seed: int, number: int) -> NDArray[np.int64]:

@@ -12,7 +12,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-_ALIGNMENT: Final = 2 * 2**20  # a huge page, so that the kernel may use them
+# A page of FFCV's, so that every page of the range is one of a file; and so whole huge pages, which the
+# kernel may then use.
+ALIGNMENT_BYTES: Final = 8 * 2**20
 _MAP_FIXED: Final = 0x10
 _MAP_NORESERVE: Final = 0x4000
 _FAILED: Final = ctypes.c_void_p(-1).value
@@ -23,22 +25,26 @@ _libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ct
 _libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 
 
-class AddressSpace:
-    """Files mapped for reading, one behind the other, into one reserved range; nothing is copied.
+def placed(sizes: Sequence[int]) -> NDArray[np.uint64]:
+    """Where files of these sizes begin when they are laid one behind the other, aligned: uint64 [files]."""
+    strides = [-(-size // ALIGNMENT_BYTES) * ALIGNMENT_BYTES for size in sizes]
+    return np.concatenate(([0], np.cumsum(strides)[:-1])).astype(np.uint64)
 
-    `array` shows the range as uint8 [bytes]: file i begins at `offsets[i]`. Between the end of a file and
+
+class AddressSpace:
+    """Files mapped for reading into one reserved range, each where `placed` says; nothing is copied.
+
+    `array` shows the range as uint8 [bytes]. Between the end of a file and
     the start of the next lies memory that must not be touched, and a file must not be cut short while it is
     mapped: the process would be killed. The range is given back when the last array over it is gone.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         sizes = [path.stat().st_size for path in paths]
-        strides = [-(-size // _ALIGNMENT) * _ALIGNMENT for size in sizes]
-        ends = np.cumsum(strides, dtype=np.uint64)
-        self.offsets: NDArray[np.uint64] = ends - np.array(strides, dtype=np.uint64)
-        span = _Span(int(ends[-1]))
-        for path, size, offset in zip(paths, sizes, self.offsets, strict=True):
-            span.place(path, size, int(offset))
+        offsets = [int(offset) for offset in placed(sizes)]
+        span = _Span(offsets[-1] + sizes[-1])
+        for path, size, offset in zip(paths, sizes, offsets, strict=True):
+            span.place(path, size, offset)
         self.array: NDArray[np.uint8] = np.asarray(span)
 
 
@@ -46,10 +52,10 @@ class _Span:
     """A reserved range of addresses. Every array over it keeps it alive."""
 
     def __init__(self, num_bytes: int) -> None:
-        self._reserved_bytes = num_bytes + _ALIGNMENT
+        self._reserved_bytes = num_bytes + ALIGNMENT_BYTES
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
         self._reserved = _map(None, self._reserved_bytes, 0, flags, -1)
-        self._start = -(-self._reserved // _ALIGNMENT) * _ALIGNMENT
+        self._start = -(-self._reserved // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
         self._num_bytes = num_bytes
 
     def place(self, path: Path, size: int, offset: int) -> None:

@@ -1,30 +1,21 @@
-"""The views of photos a network trains on (P §4.1). N photos of side S, C the side of a view."""
+"""What chance does to the photos a network trains on (P §4.1). N photos of side S, C the side of a view."""
 
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
+from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from pipeline.batches.choices import Choices
 from pipeline.batches.philox import philox
+from pipeline.batches.view_cutter import ViewCutter
 from pipeline.shards.statistics import Statistics
 
 _COLOUR_DEVIATION: Final = 0.1
 _WORD: Final = 0xFFFFFFFF
-
-
-class Choices(NamedTuple):
-    """What chance decided for each photo, on the CPU.
-
-    `tops` and `lefts` int64 [N] place the crop, `flips` bool [N] mirror it, and `colours` float32 [N, 3] are
-    added to every pixel's R, G and B.
-    """
-
-    tops: torch.Tensor
-    lefts: torch.Tensor
-    flips: torch.Tensor
-    colours: torch.Tensor
 
 
 class Augmentation:
@@ -41,85 +32,56 @@ class Augmentation:
     def __init__(
         self,
         statistics: Statistics,
-        crop_size: int,
+        cutter: ViewCutter,
         seed: int,
         *,
         random_crop: bool = True,
         flip: bool = True,
         colour_noise: bool = True,
     ) -> None:
-        """Raises ValueError when views of `crop_size` cannot be cut from photos of the statistics' size."""
-        self._image_size = statistics.mean_image.shape[0]
-        if not 1 <= crop_size <= self._image_size:
-            raise ValueError(f"crop_size={crop_size} does not fit into image_size={self._image_size}")
-        self._crop_size = crop_size
+        self._cutter = cutter
         self._seed = seed
         self._random_crop = random_crop
         self._flip = flip
         self._colour_noise = colour_noise
-        self._mean_3SS = torch.from_numpy(statistics.mean_image).permute(2, 0, 1).contiguous()
-        deviations = torch.from_numpy(statistics.pca_eigenvalues).sqrt() * _COLOUR_DEVIATION
-        self._colour_axes = torch.from_numpy(statistics.pca_eigenvectors) * deviations
+        deviations = np.sqrt(statistics.pca_eigenvalues) * _COLOUR_DEVIATION
+        self._colour_axes_33 = statistics.pca_eigenvectors * deviations
 
     def training_views(
         self, images_NSS3: torch.Tensor, sample_ids_N: torch.Tensor, epoch: int
     ) -> torch.Tensor:
-        """One view of each photo: uint8 [N, S, S, 3] to float32 [N, 3, C, C], on the photos' device.
-
-        The mean image is subtracted where the crop fell; the scale stays 0–255.
-        """
-        self._mean_3SS = self._mean_3SS.to(images_NSS3.device)
-        choices = self.choices(sample_ids_N, epoch)
-        size = self._crop_size
-        views_N3CC = torch.empty((len(images_NSS3), 3, size, size), device=images_NSS3.device)
-        # One photo at a time stays in the processor's cache; the batch as a whole does not, and takes two to
-        # ten times as long.
-        for image_SS3, view_3CC, top, left, flip in zip(
-            images_NSS3,
-            views_N3CC,
-            choices.tops.tolist(),
-            choices.lefts.tolist(),
-            choices.flips.tolist(),
-            strict=True,
-        ):
-            rows, columns = slice(top, top + size), slice(left, left + size)
-            crop_3CC = image_SS3[rows, columns].permute(2, 0, 1)
-            mean_3CC = self._mean_3SS[:, rows, columns]
-            if flip:
-                crop_3CC, mean_3CC = crop_3CC.flip(2), mean_3CC.flip(2)
-            torch.sub(crop_3CC, mean_3CC, out=view_3CC)
-        return views_N3CC.add_(choices.colours.to(views_N3CC.device)[:, :, None, None])
+        """One view of each photo, as the cutter cuts them: uint8 [N, S, S, 3] to [N, 3, C, C]."""
+        return self._cutter.cut(images_NSS3, self.choices(sample_ids_N, epoch))
 
     def choices(self, sample_ids_N: torch.Tensor, epoch: int) -> Choices:
-        """What chance decides for these photos in this epoch."""
-        words = self._words(sample_ids_N.cpu(), epoch)
-        span = self._image_size - self._crop_size
+        """What chance decides for these photos, int64 [N], in this epoch."""
+        geometry_4N, colour_4N = self._words(sample_ids_N.cpu().numpy(), epoch)
+        count = len(sample_ids_N)
+        span = self._cutter.image_size - self._cutter.crop_size
         if self._random_crop:
-            tops, lefts = (words[:, 0, :2] * (span + 1) >> 32).unbind(-1)
+            places_2N = (geometry_4N[:2] * np.uint64(span + 1) >> np.uint64(32)).astype(np.int64)
         else:
-            tops = lefts = torch.full((len(words),), span // 2)
-        return Choices(
-            tops=tops,
-            lefts=lefts,
-            flips=words[:, 0, 2] >= 2**31 if self._flip else torch.zeros(len(words), dtype=torch.bool),
-            colours=self._colours(words[:, 1]),
-        )
+            places_2N = np.full((2, count), span // 2)
+        flips_N = geometry_4N[2] >= 2**31 if self._flip else np.zeros(count, np.bool_)
+        colours_N3 = self._colours(colour_4N) if self._colour_noise else np.zeros((count, 3), np.float32)
+        return Choices(*map(torch.from_numpy, (*places_2N, flips_N, colours_N3)))
 
-    def _words(self, sample_ids_N: torch.Tensor, epoch: int) -> torch.Tensor:
-        """Two blocks of random words per photo, one for its geometry, one for its colour: int64 [N, 2, 4]."""
-        counters_N24 = torch.empty((len(sample_ids_N), 2, 4), dtype=torch.int64)
-        counters_N24[..., 0] = (sample_ids_N & _WORD)[:, None]
-        counters_N24[..., 1] = (sample_ids_N >> 32 & _WORD)[:, None]
-        counters_N24[..., 2] = epoch
-        counters_N24[..., 3] = torch.arange(2)
-        return philox((self._seed & _WORD, self._seed >> 32 & _WORD), counters_N24)
+    def _words(self, sample_ids_N: NDArray[np.int64], epoch: int) -> NDArray[np.uint64]:
+        """Two blocks of random words per photo, one for its geometry, one for its colour: [2, 4, N]."""
+        ids_N = sample_ids_N.astype(np.uint64)
+        counters_42N = np.empty((4, 2, len(ids_N)), np.uint64)
+        counters_42N[0] = ids_N & np.uint64(_WORD)
+        counters_42N[1] = ids_N >> np.uint64(32)
+        counters_42N[2] = epoch
+        counters_42N[3] = [[0], [1]]
+        return philox((self._seed & _WORD, self._seed >> 32 & _WORD), counters_42N).swapaxes(0, 1)
 
-    def _colours(self, words_N4: torch.Tensor) -> torch.Tensor:
-        if not self._colour_noise:
-            return torch.zeros((len(words_N4), 3))
+    def _colours(self, words_4N: NDArray[np.uint64]) -> NDArray[np.float32]:
         # Box and Muller: two uniform numbers, never 0, to two normal ones, of which the last is not needed.
-        uniform_N4 = (words_N4.double() + 0.5) / 2**32
-        radius_N2 = (-2 * uniform_N4[:, 0::2].log()).sqrt()
-        angle_N2 = 2 * math.pi * uniform_N4[:, 1::2]
-        normal_N4 = torch.cat((radius_N2 * angle_N2.cos(), radius_N2 * angle_N2.sin()), dim=1)
-        return (normal_N4[:, :3] @ self._colour_axes.T).float()
+        uniform_4N = (words_4N + 0.5) / 2**32
+        radius_2N = np.sqrt(-2 * np.log(uniform_4N[0::2]))
+        angle_2N = 2 * math.pi * uniform_4N[1::2]
+        alpha_3N = (*(radius_2N * np.cos(angle_2N)), radius_2N[0] * np.sin(angle_2N[0]))
+        # Added up one by one: a matrix product rounds as the batch's size has it.
+        colours_N3 = sum(a[:, None] * axis for a, axis in zip(alpha_3N, self._colour_axes_33.T, strict=True))
+        return np.asarray(colours_N3, np.float32)

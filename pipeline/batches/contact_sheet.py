@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline.batches.corrupt_samples import CorruptSamples
 from pipeline.batches.decoder import PhotoDecoder
+from pipeline.batches.mapped_memory import MappedMemory
 from pipeline.batches.reader import SplitReader
 from pipeline.shards.manifest import DatasetClass, Manifest
 from pipeline.shards.statistics import Statistics
@@ -91,9 +95,8 @@ def contact_sheet(dataset_dir: Path) -> Pixels:
     reader = SplitReader(dataset_dir, "train")
     rows = _rows(manifest, reader.labels, num_rows)
     _refuse_damaged_shards(dataset_dir, manifest, rows)
-    decoder = PhotoDecoder(reader, 1)
     # One class at a time: all photos together may be more than there is memory for.
-    return _draw(manifest, mean, side, rows, (decoder.decode(row.positions).numpy() for row in rows))
+    return _draw(manifest, mean, side, rows, _decoded(reader, (row.positions for row in rows)))
 
 
 def evenly(count: int, limit: int) -> list[int]:
@@ -115,6 +118,18 @@ def _refuse_damaged_shards(dataset_dir: Path, manifest: Manifest, rows: Sequence
     ends = np.cumsum([shard.num_samples for shard in shards])
     numbers = {int(number) for row in rows for number in np.searchsorted(ends, row.positions, side="right")}
     refuse_damaged(dataset_dir, verify_shards(dataset_dir, (shards[number] for number in sorted(numbers))))
+
+
+def _decoded(reader: SplitReader, selections: Iterable[NDArray[np.int64]]) -> Iterator[Pixels]:
+    """The photos at each selection of positions: uint8 [N, S, S, 3] RGB. Raises `CorruptSampleError`."""
+    memory = MappedMemory(reader)
+    decoder, corrupt = PhotoDecoder(reader, memory), CorruptSamples(reader, "raise")
+    with ThreadPoolExecutor(1) as thread:
+        for positions in selections:
+            images = torch.empty((len(positions), reader.image_size, reader.image_size, 3), dtype=torch.uint8)
+            _, faults = decoder.begin(positions, images, memory.context.state, thread).wait()
+            corrupt.sound(positions, faults)
+            yield images.numpy()
 
 
 def _row_height(side: int) -> int:

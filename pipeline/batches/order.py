@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.batches.block_shuffle import BlockShuffle
 from pipeline.permutation import Purpose, permutation
 
 
@@ -16,8 +17,8 @@ class BatchOrder:
 
     Global batch g is places [g·B, (g+1)·B) of the epoch's order, whatever the world size; the ranks' shares
     of it are consecutive and differ by one sample at most. `shuffled` orders drop an incomplete last batch,
-    others keep it, so that every sample is seen once.
-    Raises ValueError for numbers that do not fit together.
+    others keep it, so that every sample is seen once. `blocks` shuffles blocks instead of all samples at
+    once. Raises ValueError for numbers that do not fit together.
     """
 
     num_samples: int
@@ -26,6 +27,7 @@ class BatchOrder:
     seed: int = 0
     rank: int = 0
     world_size: int = 1
+    blocks: BlockShuffle | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -48,6 +50,8 @@ class BatchOrder:
         """The order of the whole split in an epoch: int64 [num_samples], positions among all shards."""
         if not self.shuffled:
             return np.arange(self.num_samples)
+        if self.blocks is not None:
+            return self.blocks.order(self.seed, epoch)
         return permutation(self.num_samples, Purpose.EPOCH, seed=self.seed, number=epoch)
 
     def batch(self, order: NDArray[np.int64], step: int) -> NDArray[np.int64]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from threading import Condition, Thread
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -12,13 +13,13 @@ T = TypeVar("T")
 
 
 class ReadAhead(Generic[T]):
-    """Runs an iterator in a thread, up to `ahead` items before they are asked for.
+    """Runs a generator in a thread, up to `ahead` items before they are asked for.
 
-    What the iterator raises is raised to the consumer. `close`, or leaving the context, ends the thread and
-    waits until it has ended; items not yet asked for are dropped.
+    What the generator raises is raised to the consumer. `close`, or leaving the context, closes the
+    generator, ends the thread and waits until both have ended; items not yet asked for are dropped.
     """
 
-    def __init__(self, source: Iterator[T], ahead: int) -> None:
+    def __init__(self, source: Generator[T], ahead: int) -> None:
         self._source = source
         self._ahead = ahead
         self._items: deque[T] = deque()
@@ -59,9 +60,10 @@ class ReadAhead(Generic[T]):
 
     def _run(self) -> None:
         try:
-            for item in self._source:
-                if not self._hand_over(item):
-                    break
+            with closing(self._source):
+                for item in self._source:
+                    if not self._hand_over(item):
+                        break
         # Whatever it is, the consumer waits for it: unseen here, it would wait for ever.
         except BaseException as error:
             self._error = error

@@ -1,4 +1,4 @@
-"""The shards of a split, read as one file."""
+"""The index of a split: what its shards hold and where, joined into one."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.batches.address_space import AddressSpace
+from pipeline.batches.address_space import ALIGNMENT_BYTES, placed
 from pipeline.errors import BadDatasetError
 from pipeline.ffcv_import import ffcv_import
+from pipeline.shards.index_checksum import index_checksum
 from pipeline.shards.manifest import Manifest, Shard
 
 with ffcv_import():
     from ffcv.fields.rgb_image import IMAGE_MODES
-    from ffcv.memory_managers import OSCacheManager
-    from ffcv.memory_managers.os_cache import OSCacheContext
     from ffcv.reader import Reader
 
 _FIELDS: Final = ["image", "label", "sample_id"]
 
 
 class SplitReader:
-    """What FFCV's Reader knows of one file, of all shards of a split joined, and the memory they are in.
+    """What FFCV's Reader knows of one file, of all shards of a split joined. Photos are not touched.
 
-    `metadata` is FFCV's, one row per sample with the fields f0 (image), f1 (label) and f2 (sample_id);
-    pointers count from the start of the address space that `memory` reads from.
+    A sample's position is its place among all shards, in the order of the manifest. `metadata` is FFCV's, one
+    row per position with the fields f0 (image), f1 (label) and f2 (sample_id). Its pointers count through one
+    range of addresses in which shard i begins at `offsets[i]`, a multiple of `page_size`; `sizes` uint64
+    [num_samples] are the bytes of each sample's photo as it is stored.
     Raises `BadDatasetError` for a split that is not there, or a shard that is not as its manifest says.
     """
+
+    page_size: Final = ALIGNMENT_BYTES
 
     def __init__(self, dataset_dir: Path, split: str) -> None:
         manifest = Manifest.load(dataset_dir)
@@ -36,45 +39,52 @@ class SplitReader:
             raise BadDatasetError(
                 f"{dataset_dir} has no split {split!r}: it has {', '.join(manifest.splits)}"
             )
-        shards = manifest.splits[split].shards
-        paths = [dataset_dir / shard.file for shard in shards]
-        readers = [_open(path, shard, manifest.image_size) for path, shard in zip(paths, shards, strict=True)]
-        space = AddressSpace(paths)
+        self.manifest = manifest
+        self.shards = manifest.splits[split].shards
+        self.paths = tuple(dataset_dir / shard.file for shard in self.shards)
+        readers = [
+            _open(path, shard, manifest.image_size)
+            for path, shard in zip(self.paths, self.shards, strict=True)
+        ]
         self.image_size = manifest.image_size
-        self.num_samples = sum(shard.num_samples for shard in shards)
+        counts = [shard.num_samples for shard in self.shards]
+        self.num_samples = sum(counts)
+        self.offsets = placed([shard.size_bytes for shard in self.shards])
         self.metadata = np.concatenate([reader.metadata for reader in readers])
-        starts = np.repeat(space.offsets, [shard.num_samples for shard in shards])
-        self.metadata["f0"]["data_ptr"] += starts
-        sizes = np.concatenate([reader.alloc_table["size"] for reader in readers])
-        self.memory = SplitMemory(space.array, self.metadata["f0"]["data_ptr"], sizes)
+        self.metadata["f0"]["data_ptr"] += np.repeat(self.offsets, counts)
+        self.sizes: NDArray[np.uint64] = np.concatenate([reader.alloc_table["size"] for reader in readers])
+        self._ends = np.cumsum(counts)
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """int64 [num_samples], in the order of the shards."""
+        """int64 [num_samples], by position."""
         return np.asarray(self.metadata["f1"])
 
     @property
     def sample_ids(self) -> NDArray[np.int64]:
-        """int64 [num_samples], in the order of the shards."""
+        """int64 [num_samples], by position."""
         return np.asarray(self.metadata["f2"])
 
+    @property
+    def pointers(self) -> NDArray[np.uint64]:
+        """Where each photo begins in the range of addresses: uint64 [num_samples], by position."""
+        return np.asarray(self.metadata["f0"]["data_ptr"])
 
-class SplitMemory(OSCacheManager):  # type: ignore[misc]
-    """FFCV's reader of mapped files, over an address space instead of a file.
+    def shards_of(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of the shard each position lies in: int64, of the shape of `positions`."""
+        return np.searchsorted(self._ends, positions, side="right")
 
-    FFCV's own begins with dictionaries of all allocations, seconds of Python for a million samples, which
-    only its quasi-random order needs.
-    """
+    def stored(self, position: int) -> bytes:
+        """A photo as it is stored, read from its shard."""
+        shard = int(self.shards_of(np.array(position)))
+        with self.paths[shard].open("rb") as file:
+            file.seek(int(self.pointers[position] - self.offsets[shard]))
+            return file.read(int(self.sizes[position]))
 
-    def __init__(
-        self, array: NDArray[np.uint8], pointers: NDArray[np.uint64], sizes: NDArray[np.uint64]
-    ) -> None:
-        # FFCV looks an allocation's size up by bisection.
-        order = np.argsort(pointers, kind="stable")
-        self.ptrs = pointers[order]
-        self.sizes = sizes[order]
-        self.context = OSCacheContext(self)
-        self.context.mmap = array
+
+def is_raw(metadata: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Which rows are of photos stored as pixels. FFCV copies whatever is not marked as JPEG."""
+    return np.asarray(metadata["f0"]["mode"] != IMAGE_MODES["jpg"])
 
 
 def _open(path: Path, shard: Shard, image_size: int) -> Reader:
@@ -89,7 +99,8 @@ def _open(path: Path, shard: Shard, image_size: int) -> Reader:
     # FFCV asserts, or runs into whatever the damage leads to.
     except (AssertionError, IndexError, KeyError, TypeError, ValueError) as error:
         raise BadDatasetError(f"{path} is not a shard: {error}") from error
-    if not _is_sound(reader, shard, image_size):
+    changed = shard.index_xxh3_128 is not None and index_checksum(reader) != shard.index_xxh3_128
+    if changed or not _is_sound(reader, shard, image_size):
         raise BadDatasetError(f"{path} is damaged: tandem inspect --verify tells more")
     return reader
 
@@ -98,15 +109,17 @@ def _is_sound(reader: Reader, shard: Shard, image_size: int) -> bool:
     """Whether every pointer leads to a photo inside the file: following any other would end the process."""
     if reader.field_names != _FIELDS or len(reader.metadata) != shard.num_samples:
         return False
+    page_size = np.uint64(SplitReader.page_size)
+    if reader.page_size != page_size:
+        return False
     images, table = reader.metadata["f0"], reader.alloc_table
     if not np.array_equal(table["ptr"], images["data_ptr"]):
         return False
-    # FFCV copies whatever is not marked as JPEG.
-    is_raw = images["mode"] != IMAGE_MODES["jpg"]
     return bool(
         (table["ptr"] < shard.size_bytes).all()
         and (table["size"] <= shard.size_bytes - table["ptr"]).all()
+        and (table["ptr"] % page_size + table["size"] <= page_size).all()
         and (images["width"] == image_size).all()
         and (images["height"] == image_size).all()
-        and (table["size"][is_raw] == 3 * image_size**2).all()
+        and (table["size"][is_raw(reader.metadata)] == 3 * image_size**2).all()
     )

@@ -15,6 +15,7 @@ from pipeline.shards.checksum import file_checksum
 from pipeline.shards.durable import write_whole
 from pipeline.shards.manifest import (
     MANIFEST_FILE,
+    SAMPLE_CHECKSUM,
     DatasetClass,
     Manifest,
     SourceRecord,
@@ -111,6 +112,7 @@ class Assembly:
             write_mode=config.write_mode,
             jpeg_quality=config.jpeg_quality,
             chroma_subsampling=config.chroma_subsampling,
+            sample_checksum=SAMPLE_CHECKSUM,
             seed=config.seed,
             source=SourceRecord(
                 type=source.type, location=source.location, fingerprint=fingerprint(plan.splits)

@@ -15,7 +15,12 @@ from pipeline.errors import BadDatasetError
 
 MANIFEST_FILE: Final = "manifest.json"
 
-_CHECKSUM = Field(pattern="^[0-9a-f]{32}$")
+_HEX_128: Final = "^[0-9a-f]{32}$"
+_CHECKSUM = Field(pattern=_HEX_128)
+
+# What a JPEG in a shard carries behind its end.
+SampleChecksum = Literal["xxh3_64"]
+SAMPLE_CHECKSUM: Final[SampleChecksum] = "xxh3_64"
 
 
 class _Part(BaseModel):
@@ -39,12 +44,16 @@ class DatasetClass(_Part):
 
 
 class Shard(_Part):
-    """One .beton file. The file name is relative to the dataset and never leaves it."""
+    """One .beton file. The file name is relative to the dataset and never leaves it.
+
+    `index_xxh3_128` is what `index_checksum` gives for it; datasets of before have none.
+    """
 
     file: str = Field(pattern=r"^[a-z]+-[0-9]{5,}\.beton$")
     num_samples: int = Field(ge=1)
     size_bytes: int = Field(ge=1)
     xxh3_128: str = _CHECKSUM
+    index_xxh3_128: str | None = Field(default=None, pattern=_HEX_128)
 
 
 class SplitRecord(_Part):
@@ -58,7 +67,7 @@ class StatisticsRecord(_Part):
 
 
 class Manifest(_Part):
-    """The whole of manifest.json."""
+    """The whole of manifest.json. Without a `sample_checksum`, JPEGs carry none: datasets of before."""
 
     schema_version: Literal[1] = 1
     name: str
@@ -67,6 +76,7 @@ class Manifest(_Part):
     write_mode: WriteMode
     jpeg_quality: int
     chroma_subsampling: ChromaSubsampling = "4:2:0"
+    sample_checksum: SampleChecksum | None = None
     seed: int
     source: SourceRecord
     classes: tuple[DatasetClass, ...]
@@ -93,4 +103,6 @@ class Manifest(_Part):
     @property
     def checksum(self) -> str:
         """xxh3_128, in hex, of all but the timestamp: equal for datasets of equal content and origin."""
-        return xxhash.xxh3_128_hexdigest(self.model_dump_json(exclude={"created_at"}).encode())
+        # Without what is None, datasets of before keep the checksum that runs know them by.
+        stated = self.model_dump_json(exclude={"created_at"}, exclude_none=True)
+        return xxhash.xxh3_128_hexdigest(stated.encode())

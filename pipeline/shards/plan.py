@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.config import PrepareConfig
 from pipeline.errors import BadDatasetError
 from pipeline.permutation import Purpose, permutation
+from pipeline.shards.manifest import SAMPLE_CHECKSUM
 from pipeline.shards.splits import Split, class_ids, fingerprints
 
 PLAN_FILE: Final = "plan.json"
@@ -70,7 +71,7 @@ class Plan:
         shaping = self.config.model_dump(mode="json", exclude={"workers", "max_quarantine"})
         return {
             "sources": {split.name: split.source.location for split in self.splits},
-            "config": shaping,
+            "config": {**shaping, "sample_checksum": SAMPLE_CHECKSUM},
             "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
             "photos": fingerprints(self.splits),
         }

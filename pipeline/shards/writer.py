@@ -16,6 +16,7 @@ from pipeline.photos.decode import square_photo
 from pipeline.shards.checksum import file_checksum
 from pipeline.shards.durable import sync
 from pipeline.shards.image_field import Square, square_field
+from pipeline.shards.index_checksum import index_checksum
 from pipeline.shards.manifest import Shard
 from pipeline.shards.mark import MarkFile
 from pipeline.shards.photo_reads import photo_reads
@@ -26,6 +27,7 @@ from pipeline.shards.task import ShardTask
 with ffcv_import():
     from ffcv.fields import IntField
     from ffcv.memory_allocator import MemoryAllocator
+    from ffcv.reader import Reader
     from ffcv.writer import DatasetWriter, handle_sample
 
 Sample = tuple[Square, int, int]
@@ -98,6 +100,7 @@ def write_shard(task: ShardTask) -> ShardRecord:
                 num_samples=count,
                 size_bytes=partial.stat().st_size,
                 xxh3_128=file_checksum(partial),
+                index_xxh3_128=index_checksum(Reader(os.fspath(partial))),
             )
             if task.with_statistics:
                 sums.save(files.sums)

@@ -29,6 +29,7 @@ COMMANDS: Final = MappingProxyType(
     {
         "prepare": Entry("prepare", "prepare_dataset", _DATA, "Turn labelled photos into a dataset."),
         "inspect": Entry("inspect", "inspect_dataset", _DATA, "Show what a dataset holds."),
+        "bench-loader": Entry("bench_loader", "bench_loader", _DATA, "Measure how fast a dataset is read."),
         "train": Entry("train", "train", _TRAINING, "Start a training run."),
         "runs": Entry("runs", "list_runs", _TRAINING, "List the newest runs."),
         "status": Entry("runs", "show_run", _TRAINING, "Show one run."),

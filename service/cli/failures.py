@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pipeline.errors import (
     BadDatasetError,
     BadSourceError,
+    CacheTooSmallError,
     DatasetExistsError,
     PipelineError,
     PlanChangedError,
@@ -47,7 +48,7 @@ def explain(error: Exception) -> Failure:
 
 
 def _code(error: Exception) -> ExitCode:
-    if isinstance(error, typer.TyperException | ValidationError | BadArgumentsError):
+    if isinstance(error, typer.TyperException | ValidationError | BadArgumentsError | CacheTooSmallError):
         return ExitCode.USAGE
     if isinstance(error, TooManyQuarantinedError):
         return ExitCode.QUARANTINE

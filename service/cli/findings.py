@@ -30,7 +30,7 @@ import torch
 print(torch.__version__, "with", torch.get_num_threads(), "threads and", torch.cuda.device_count(), "GPUs")
 """
 _FFCV = """
-import importlib.metadata, ffcv.libffcv, ffcv.writer, ffcv.loader
+import importlib.metadata, ffcv.libffcv, ffcv.writer, ffcv.loader, pipeline.batches.native
 print(importlib.metadata.version("ffcv"))
 """
 

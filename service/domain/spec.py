@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pipeline.config import PrepareConfig, SourceConfig
+from pipeline.config import LoadingConfig, PrepareConfig, SourceConfig
 from service.domain.names import Name
 
 
@@ -61,6 +61,7 @@ class RunSpec(Frozen):
     seed: int = Field(default=0, ge=0, lt=2**63)
     model: ModelSpec = ModelSpec()
     recipe: RecipeSpec = RecipeSpec()
+    loading: LoadingConfig = LoadingConfig()
     resources: ResourcesSpec = ResourcesSpec()
     checkpoint: CheckpointSpec = CheckpointSpec()
     publish: PublishSpec | None = None

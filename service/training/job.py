@@ -28,6 +28,7 @@ HINTS = {
     "data_corrupt": "check the dataset with: tandem inspect DIR --verify",
     "diverged": "lower the learning rate or try another seed",
     "plan_changed": "or delete it with DELETE /api/v1/datasets/NAME and prepare it again",
+    "cache_too_small": "give the run more loading.cache_bytes, or loading.shuffle=blocks",
     "source_lost": "ask for the same dataset again: what is finished is kept",
     "bad_dataset": "check the dataset with: tandem inspect DIR --verify",
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,7 +14,9 @@ from torch import Tensor, nn
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
 from pipeline.batches.augment import Augmentation
+from pipeline.batches.device_batches import device_batches
 from pipeline.batches.loader import ShardLoader
+from pipeline.batches.view_cutter import ViewCutter
 from pipeline.batches.views import EvaluationViews
 from pipeline.shards.statistics import Statistics
 from service.domain.events import CheckpointLine, EpochLine
@@ -39,17 +43,18 @@ class Session:
         dataset = Path(run.dataset.path)
         statistics = Statistics.load(dataset)
         mean_image = torch.from_numpy(statistics.mean_image)
+        self._device = network.input_device
         self._train, self._val = (self._loader(dataset, split) for split in ("train", "val"))
-        self._views = EvaluationViews(mean_image, run.model.input_size)
+        cutter = ViewCutter(mean_image, run.model.input_size, memory_format=torch.channels_last)
+        self._views = EvaluationViews(cutter)
         self._augmentation = Augmentation(
             statistics,
-            run.model.input_size,
+            cutter,
             run.spec.seed,
             random_crop=run.recipe.random_crop,
             flip=run.recipe.flip,
             colour_noise=run.recipe.colour_noise,
         )
-        self._device = network.input_device
         self._trainer = Trainer(
             parallel,
             run.recipe,
@@ -90,21 +95,23 @@ class Session:
         """Trains to the end of the epoch or to a stop: whether it was asked for, and the mean loss."""
         losses = []
         stopped = False
-        for report in self._trainer.train_epoch(self._training_batches()):
-            loss, stopped = self._agreement.after_step(report.loss)
-            losses.append(loss)
-            if self._reporter:
-                self._reporter.step(report, loss)
-            if stopped:
-                break
-            if report.step % self._run.spec.checkpoint.every_steps == 0:
-                self._save()
+        with closing(self._training_batches()) as batches:
+            for report in self._trainer.train_epoch(batches):
+                loss, stopped = self._agreement.after_step(report.loss)
+                losses.append(loss)
+                if self._reporter:
+                    self._reporter.step(report, loss)
+                if stopped:
+                    break
+                if report.step % self._run.spec.checkpoint.every_steps == 0:
+                    self._save()
         # A run stopped after the last step of an epoch and resumed has only its validation left.
         return stopped, sum(losses) / len(losses) if losses else None
 
     def _validate(self, train_loss: float | None, began: float) -> EpochLine:
         """Counts the errors of the whole validation split, each photo once, over all ranks."""
-        found = self._agreement.sum_evaluations(self._trainer.evaluate(self._validation_batches()))
+        with closing(self._validation_batches()) as batches:
+            found = self._agreement.sum_evaluations(self._trainer.evaluate(batches))
         self._trainer.end_epoch(found.top1_error)
         return EpochLine(
             at=now(),
@@ -118,18 +125,16 @@ class Session:
             seconds=time.monotonic() - began,
         )
 
-    def _training_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _training_batches(self) -> Generator[tuple[Tensor, Tensor]]:
         """Views and labels from where the trainer stands to the end of its epoch."""
         epoch = self._trainer.epoch
         done = self._trainer.step - epoch * len(self._train)
         self._train.load_state_dict({"seed": self._run.spec.seed, "epoch": epoch, "step": done})
-        for batch in self._train:
-            images = batch.images.to(self._device, non_blocking=True)
-            yield self._augmentation.training_views(images, batch.sample_ids, epoch), batch.labels
+        views_of = partial(self._augmentation.training_views, epoch=epoch)
+        return device_batches(self._train, views_of, self._device)
 
-    def _validation_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in self._val:
-            yield self._views.centre_view(batch.images.to(self._device, non_blocking=True)), batch.labels
+    def _validation_batches(self) -> Generator[tuple[Tensor, Tensor]]:
+        return device_batches(self._val, lambda images, _: self._views.centre_view(images), self._device)
 
     def _save(self) -> None:
         """Leaves a checkpoint of this step; one that is there already stays."""
@@ -148,4 +153,6 @@ class Session:
             rank=self._rank.number,
             world_size=self._rank.world_size,
             num_threads=self._run.allocation.cpus_per_worker,
+            config=self._run.spec.loading,
+            pin_memory=self._device.type == "cuda",
         )

@@ -1,17 +1,26 @@
-"""Training and evaluation views against slow NumPy."""
+"""What chance decides: Philox against whole numbers, choices against the distributions they are said to have.
+
+Everything is seeded, so a test passes or fails once and for all. The thresholds are those that chance passes
+all but once in 10,000 times.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from pipeline.batches.augment import Augmentation
 from pipeline.batches.philox import philox
+from pipeline.batches.view_cutter import ViewCutter
 from pipeline.batches.views import EvaluationViews
 from pipeline.shards.pixel_sums import PixelSums
+
+RARE = 1e-4
+SPAN = 4
 
 
 def random_photos(count, size, seed=0):
@@ -23,6 +32,51 @@ def statistics_of(photos):
     for photo in photos:
         sums.add(photo)
     return sums.statistics()
+
+
+# Colours that vary most in red and least in blue, so that the axes differ.
+STATISTICS = statistics_of((random_photos(6, 12) * np.array([1.0, 0.6, 0.2])).astype(np.uint8))
+
+
+def augmentation(seed, statistics=STATISTICS, crop_size=12 - SPAN, **switches):
+    cutter = ViewCutter(torch.from_numpy(statistics.mean_image), crop_size)
+    return Augmentation(statistics, cutter, seed, **switches)
+
+
+def same(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def picked(choices, places):
+    return [choice[places] for choice in choices]
+
+
+def assert_uniform(values, cells):
+    """`values`, whole numbers in [0, cells), come equally often."""
+    counts = np.bincount(np.asarray(values), minlength=cells)
+    assert len(counts) == cells
+    assert stats.chisquare(counts).pvalue > RARE
+
+
+def alphas(choices):
+    """Colours along the principal axes, in the axes' deviations."""
+    return (
+        choices.colours.double().numpy() @ STATISTICS.pca_eigenvectors / np.sqrt(STATISTICS.pca_eigenvalues)
+    )
+
+
+def philox_of_whole_numbers(key, counter):
+    """The ten rounds as the paper draws them, in Python's integers."""
+    left_high, right_high, (first, second) = counter[0], counter[2], key
+    left_low, right_low = counter[1], counter[3]
+    for turn in range(10):
+        if turn:
+            first, second = (first + 0x9E3779B9) % 2**32, (second + 0xBB67AE85) % 2**32
+        high_0, low_0 = divmod(0xD2511F53 * left_high, 2**32)
+        high_1, low_1 = divmod(0xCD9E8D57 * right_high, 2**32)
+        left_high, left_low = high_1 ^ left_low ^ first, low_1
+        right_high, right_low = high_0 ^ right_low ^ second, low_0
+    return left_high, left_low, right_high, right_low
 
 
 @pytest.mark.parametrize(
@@ -42,100 +96,137 @@ def statistics_of(photos):
     ],
 )
 def test_philox_gives_the_published_words(counter, key, words):
-    assert tuple(philox(key, torch.tensor([counter]))[0].tolist()) == words
+    assert tuple(philox(key, np.array([counter], np.uint64).T)[:, 0].tolist()) == words
+    assert philox_of_whole_numbers(key, counter) == words
 
 
-@pytest.mark.parametrize(("size", "crop"), [(12, 8), (9, 9), (7, 2)])
-def test_training_views_equal_numpy(size, crop):
-    photos = random_photos(40, size)
-    statistics = statistics_of(photos)
-    augmentation = Augmentation(statistics, crop, seed=5)
-    sample_ids = torch.arange(1000, 1040)
-    views = augmentation.training_views(torch.from_numpy(photos), sample_ids, epoch=3)
-    choices = augmentation.choices(sample_ids, epoch=3)
-    assert views.shape == (40, 3, crop, crop)
-    assert views.dtype == torch.float32
-    assert views.is_contiguous()
-    for photo, view, top, left, flip, colour in zip(photos, views, *choices, strict=True):
-        window = (slice(top, top + crop), slice(left, left + crop))
-        expected = photo[window].astype(np.float64) - statistics.mean_image[window] + colour.numpy()
-        expected = expected[:, ::-1] if flip else expected
-        np.testing.assert_allclose(view.numpy(), expected.transpose(2, 0, 1), atol=1e-4)
+def test_philox_equals_whole_numbers_for_many_counters_at_once():
+    random = np.random.default_rng(4)
+    counters = random.integers(0, 2**32, (4, 300), dtype=np.uint64)
+    key = tuple(random.integers(0, 2**32, 2).tolist())
+    expected = [philox_of_whole_numbers(key, counter) for counter in counters.T.tolist()]
+    np.testing.assert_array_equal(philox(key, counters).T, expected)
 
 
-def test_views_depend_on_seed_epoch_and_sample_and_not_on_the_batch():
-    photos = random_photos(30, 12)
-    images, sample_ids = torch.from_numpy(photos), torch.arange(30) * 2**33
-    augmentation = Augmentation(statistics_of(photos), 8, seed=1)
-    views = augmentation.training_views(images, sample_ids, epoch=7)
-    order = torch.randperm(30, generator=torch.Generator().manual_seed(0))
-    alone = [augmentation.training_views(images[i : i + 1], sample_ids[i : i + 1], 7) for i in range(30)]
-    assert torch.equal(augmentation.training_views(images[order], sample_ids[order], 7), views[order])
-    assert torch.equal(torch.cat(alone), views)
-    assert not torch.equal(augmentation.training_views(images, sample_ids, 8), views)
-    assert not torch.equal(augmentation.training_views(images, sample_ids + 1, 7), views)
-    other = Augmentation(statistics_of(photos), 8, seed=1 + 2**40)
-    assert not torch.equal(other.training_views(images, sample_ids, 7), views)
+def test_choices_follow_from_the_words_of_seed_epoch_and_sample():
+    seed, epoch, sample_ids = 7 + 5 * 2**32, 11, [0, 3, 2**32 + 3, 2**40]
+    choices = augmentation(seed).choices(torch.tensor(sample_ids), epoch)
+    for place, sample_id in enumerate(sample_ids):
+        low, high = sample_id % 2**32, sample_id >> 32
+        words = philox_of_whole_numbers((7, 5), (low, high, epoch, 0))
+        assert choices.tops[place] == words[0] * (SPAN + 1) >> 32
+        assert choices.lefts[place] == words[1] * (SPAN + 1) >> 32
+        assert choices.flips[place] == (words[2] >= 2**31)
+        uniform = [(word + 0.5) / 2**32 for word in philox_of_whole_numbers((7, 5), (low, high, epoch, 1))]
+        (radius, other_radius) = (np.sqrt(-2 * np.log(uniform[i])) for i in (0, 2))
+        normal = [
+            radius * np.cos(2 * np.pi * uniform[1]),
+            other_radius * np.cos(2 * np.pi * uniform[3]),
+            radius * np.sin(2 * np.pi * uniform[1]),
+        ]
+        expected = STATISTICS.pca_eigenvectors @ (0.1 * np.sqrt(STATISTICS.pca_eigenvalues) * normal)
+        np.testing.assert_allclose(choices.colours[place].numpy(), expected, rtol=1e-6, atol=1e-6)
 
 
-def test_choices_are_uniform_and_independent():
-    choices = Augmentation(statistics_of(random_photos(3, 12)), 8, seed=2).choices(
-        torch.arange(25_000), epoch=0
+def test_choices_depend_on_seed_epoch_and_sample_alone():
+    sample_ids = torch.arange(3000) * 2**33
+    chosen = augmentation(1).choices(sample_ids, 7)
+    order = torch.randperm(3000, generator=torch.Generator().manual_seed(0))
+    assert same(augmentation(1).choices(sample_ids[order], 7), picked(chosen, order))
+    for size in (1, 7, 1024):
+        batches = [augmentation(1).choices(batch, 7) for batch in sample_ids[:1500].split(size)]
+        assert same(map(torch.cat, zip(*batches, strict=True)), picked(chosen, slice(1500)))
+    others = (
+        augmentation(1).choices(sample_ids, 8),
+        augmentation(1).choices(sample_ids + 1, 7),
+        augmentation(2).choices(sample_ids, 7),
+        augmentation(1 + 2**40).choices(sample_ids, 7),
     )
-    cells = Counter(zip(*(choice.tolist() for choice in choices[:3]), strict=True))
-    assert len(cells) == 50
-    # chi-square with 49 degrees of freedom: above 94 once in 10,000 times
-    assert sum((count - 500) ** 2 / 500 for count in cells.values()) < 94
+    for other in others:
+        assert not any(torch.equal(a, b) for a, b in zip(other, chosen, strict=True))
 
 
-def test_colour_noise_is_normal_along_the_principal_axes():
-    photos = (random_photos(6, 12) * np.array([1.0, 0.6, 0.2])).astype(np.uint8)
-    statistics = statistics_of(photos)
-    colours = Augmentation(statistics, 8, seed=3).choices(torch.arange(40_000), epoch=1).colours.numpy()
-    alphas = colours @ statistics.pca_eigenvectors / np.sqrt(statistics.pca_eigenvalues)
-    np.testing.assert_allclose(alphas.mean(axis=0), 0, atol=0.002)
-    np.testing.assert_allclose(np.cov(alphas.T), 0.01 * np.eye(3), atol=0.0004)
-    np.testing.assert_allclose((alphas**4).mean(axis=0) / 0.01**2, 3, atol=0.15)
+def test_one_and_eight_threads_choose_and_cut_the_same():
+    photos = torch.from_numpy(random_photos(40, 12))
+    sample_ids = torch.arange(5000)
+    ours = augmentation(9)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        chosen, views = ours.choices(sample_ids, 2), ours.training_views(photos, sample_ids[:40], 2)
+        torch.set_num_threads(8)
+        assert same(ours.choices(sample_ids, 2), chosen)
+        assert torch.equal(ours.training_views(photos, sample_ids[:40], 2), views)
+        assert torch.get_num_threads() == 8
+    finally:
+        torch.set_num_threads(before)
+    with ThreadPoolExecutor(8) as threads:
+        pieces = list(threads.map(lambda ids: ours.choices(ids, 2), sample_ids.split(100)))
+    assert same(map(torch.cat, zip(*pieces, strict=True)), chosen)
+
+
+def test_crops_are_uniform_along_each_axis_and_together_with_the_flips():
+    tops, lefts, flips, _ = augmentation(2).choices(torch.arange(100_000), epoch=0)
+    assert_uniform(tops, SPAN + 1)
+    assert_uniform(lefts, SPAN + 1)
+    assert_uniform(flips.int(), 2)
+    assert_uniform((tops * (SPAN + 1) + lefts) * 2 + flips, 2 * (SPAN + 1) ** 2)
+
+
+def test_crops_of_large_photos_reach_every_place():
+    statistics = statistics_of(random_photos(1, 256))
+    tops, lefts, _, _ = augmentation(2, statistics, crop_size=224).choices(torch.arange(200_000), epoch=5)
+    assert_uniform(tops, 33)
+    assert_uniform(lefts, 33)
+    assert_uniform(tops * 33 + lefts, 33**2)
+
+
+@pytest.mark.parametrize(
+    ("seed", "shift", "epoch"),
+    [(6, 0, 1), (6, 0, 2**31), (6, 1, 0), (6, 2**32, 0), (7, 0, 0), (6 + 2**32, 0, 0)],
+    ids=["next epoch", "far epoch", "next sample", "far sample", "next seed", "far seed"],
+)
+def test_choices_of_neighbours_have_nothing_to_do_with_each_other(seed, shift, epoch):
+    sample_ids = torch.arange(40_000) * 3
+    one = augmentation(6).choices(sample_ids, 0)
+    other = augmentation(seed).choices(sample_ids + shift, epoch)
+    side = SPAN + 1
+    assert_uniform(one.tops * side + other.tops, side**2)
+    assert_uniform(one.lefts * side + other.lefts, side**2)
+    assert_uniform(one.tops * side + other.lefts, side**2)
+    assert_uniform(one.flips * 2 + other.flips.int(), 4)
+    for mine, theirs in zip(alphas(one).T, alphas(other).T, strict=True):
+        assert stats.pearsonr(mine, theirs).pvalue > RARE
+
+
+def test_colours_are_normal_along_the_principal_axes():
+    choices = augmentation(3).choices(torch.arange(100_000), epoch=1)
+    along = alphas(choices)
+    for axis in range(3):
+        assert stats.kstest(along[:, axis], stats.norm(0, 0.1).cdf).pvalue > RARE
+        assert stats.pearsonr(along[:, axis], along[:, axis - 1]).pvalue > RARE
+        # Box and Muller's pairs share a radius: squares would show what is left of it.
+        assert stats.pearsonr(along[:, axis] ** 2, along[:, axis - 1] ** 2).pvalue > RARE
+        for place in (choices.tops, choices.lefts, choices.flips):
+            assert stats.pearsonr(along[:, axis], place.double()).pvalue > RARE
+    # Standard errors of moments of N(0, σ): σ/√n, σ²√(2/n), and √(24/n) of the kurtosis; five of each.
+    np.testing.assert_allclose(along.mean(axis=0), 0, atol=5 * 0.1 / 100_000**0.5)
+    np.testing.assert_allclose(along.var(axis=0), 0.01, atol=5 * 0.01 * (2 / 100_000) ** 0.5)
+    np.testing.assert_allclose(stats.kurtosis(along, axis=0), 0, atol=5 * (24 / 100_000) ** 0.5)
 
 
 def test_every_part_can_be_switched_off():
-    photos = random_photos(10, 12)
-    statistics = statistics_of(photos)
-    plain = Augmentation(statistics, 8, seed=4, random_crop=False, flip=False, colour_noise=False)
-    images = torch.from_numpy(photos)
-    centre = EvaluationViews(torch.from_numpy(statistics.mean_image), 8).centre_view(images)
+    plain = augmentation(4, random_crop=False, flip=False, colour_noise=False)
+    images = torch.from_numpy(random_photos(10, 12))
+    cutter = ViewCutter(torch.from_numpy(STATISTICS.mean_image), 12 - SPAN)
+    centre = EvaluationViews(cutter).centre_view(images)
     assert torch.equal(plain.training_views(images, torch.arange(10), epoch=0), centre)
-
-
-def test_ten_views_are_corners_centre_and_their_mirror_images():
-    photos = random_photos(4, 13)
-    mean = statistics_of(photos).mean_image
-    views = EvaluationViews(torch.from_numpy(mean), 8)
-    ten = views.ten_views(torch.from_numpy(photos))
-    assert ten.shape == (4, 10, 3, 8, 8)
-    for place, (top, left) in enumerate([(0, 0), (0, 5), (5, 0), (5, 5), (2, 2)]):
-        expected = (photos.astype(np.float32) - mean)[:, top : top + 8, left : left + 8].transpose(0, 3, 1, 2)
-        np.testing.assert_array_equal(ten[:, place].numpy(), expected)
-        np.testing.assert_array_equal(ten[:, place + 5].numpy(), expected[..., ::-1])
-    assert torch.equal(views.centre_view(torch.from_numpy(photos)), ten[:, 4])
-
-
-def test_views_larger_than_the_photos_are_refused():
-    statistics = statistics_of(random_photos(2, 12))
-    with pytest.raises(ValueError, match="crop_size=13 does not fit into image_size=12"):
-        Augmentation(statistics, 13, seed=0)
-    with pytest.raises(ValueError, match="crop_size=0 does not fit into image_size=12"):
-        EvaluationViews(torch.from_numpy(statistics.mean_image), 0)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_gives_the_views_of_the_cpu():
-    photos = random_photos(50, 64)
-    augmentation = Augmentation(statistics_of(photos), 56, seed=6)
-    images, sample_ids = torch.from_numpy(photos), torch.arange(50)
-    there = augmentation.training_views(images.cuda(), sample_ids.cuda(), epoch=2)
-    assert there.device.type == "cuda"
-    torch.testing.assert_close(
-        there.cpu(), augmentation.training_views(images, sample_ids, epoch=2), rtol=0, atol=1e-4
-    )
+    whole, ids = augmentation(4).choices(torch.arange(50), 0), torch.arange(50)
+    for switch, names in (
+        ("random_crop", {"tops", "lefts"}),
+        ("flip", {"flips"}),
+        ("colour_noise", {"colours"}),
+    ):
+        without = augmentation(4, **{switch: False}).choices(ids, 0)
+        for name in whole._fields:
+            assert torch.equal(getattr(without, name), getattr(whole, name)) == (name not in names)

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import xxhash
 from ffcv.reader import Reader
 from ffcv.types import HeaderType
 
@@ -37,6 +38,7 @@ def test_manifest_has_the_agreed_fields_in_order(prepared):
         "write_mode",
         "jpeg_quality",
         "chroma_subsampling",
+        "sample_checksum",
         "seed",
         "source",
         "classes",
@@ -46,7 +48,30 @@ def test_manifest_has_the_agreed_fields_in_order(prepared):
         "tool_version",
     ]
     assert list(stored["source"]) == ["type", "location", "fingerprint"]
-    assert list(stored["splits"]["val"]["shards"][0]) == ["file", "num_samples", "size_bytes", "xxh3_128"]
+    assert list(stored["splits"]["val"]["shards"][0]) == [
+        "file",
+        "num_samples",
+        "size_bytes",
+        "xxh3_128",
+        "index_xxh3_128",
+    ]
+
+
+def test_dataset_of_before_loads_and_keeps_the_checksum_it_had(dataset):
+    path = dataset / "manifest.json"
+    stored = json.loads(path.read_text())
+    del stored["sample_checksum"]
+    for split in stored["splits"].values():
+        for shard in split["shards"]:
+            del shard["index_xxh3_128"]
+    path.write_text(json.dumps(stored))
+    manifest = Manifest.load(dataset)
+    assert manifest.sample_checksum is None
+    assert {shard.index_xxh3_128 for shard in manifest.splits["train"].shards} == {None}
+    assert list(verify(dataset)) == []
+    del stored["created_at"]
+    text = json.dumps(stored, separators=(",", ":"), ensure_ascii=False)
+    assert manifest.checksum == xxhash.xxh3_128_hexdigest(text.encode())
 
 
 def test_checksum_ignores_the_time_and_nothing_else(dataset):
@@ -63,6 +88,7 @@ def test_checksum_ignores_the_time_and_nothing_else(dataset):
         ({"schema_version": 2}, "schema_version"),
         ({"surprise": 1}, "surprise"),
         ({"statistics": {"file": "statistics.npz", "xxh3_128": "short"}}, "statistics.xxh3_128"),
+        ({"sample_checksum": "crc32"}, "sample_checksum"),
     ],
 )
 def test_manifest_that_makes_no_sense_is_refused_naming_the_field(dataset, values, place):

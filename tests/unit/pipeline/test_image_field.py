@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import simplejpeg
+import xxhash
 from ffcv.fields import IntField, RGBImageField
 from ffcv.reader import Reader
 from ffcv.writer import DatasetWriter
@@ -135,3 +139,32 @@ def test_field_survives_pickling(photos, tmp_path):
     write(tmp_path / "first.beton", field(), squares)
     write(tmp_path / "again.beton", pickle.loads(pickle.dumps(field())), squares)
     assert (tmp_path / "first.beton").read_bytes() == (tmp_path / "again.beton").read_bytes()
+
+
+def test_jpegs_end_with_their_checksum_which_decoders_do_not_see(photos, tmp_path):
+    path = tmp_path / "sealed.beton"
+    reader = write(path, field(), [Square(photos.pixels(seed, SIZE, SIZE), raw=False) for seed in range(5)])
+    for content in stored(reader, path):
+        jpeg, checksum = content[:-8], content[-8:]
+        assert jpeg.endswith(b"\xff\xd9")
+        assert int.from_bytes(checksum, "little") == xxhash.xxh3_64_intdigest(jpeg)
+        assert np.array_equal(decoded(content), decoded(jpeg))
+        strict = [simplejpeg.decode_jpeg(each, "RGB", strict=True) for each in (content, jpeg)]
+        assert np.array_equal(*strict)
+
+
+def test_stock_loader_shows_the_pixels_of_checked_jpegs(photos, tmp_path):
+    path = tmp_path / "sealed.beton"
+    reader = write(path, field(), [Square(photos.pixels(seed, SIZE, SIZE), raw=False) for seed in range(5)])
+    script = """
+import sys
+import numpy as np
+from ffcv.loader import Loader, OrderOption
+(images, labels), = Loader(sys.argv[1], batch_size=5, num_workers=1, order=OrderOption.SEQUENTIAL)
+np.save(sys.argv[2], images.numpy())
+"""
+    found = tmp_path / "found.npy"
+    command = [sys.executable, "-c", script, str(path), str(found)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    for pixels, content in zip(np.load(found), stored(reader, path), strict=True):
+        assert np.array_equal(pixels, simplejpeg.decode_jpeg(content, "RGB", fastdct=True))

@@ -280,6 +280,22 @@ def test_half_prepared_dataset_is_refused_for_another_plan_and_started_over_by_f
     assert Manifest.load(out).seed == 8
 
 
+def test_preparation_begun_before_photos_had_checksums_is_refused_by_name(prepared, run_prepare, tmp_path):
+    out, source = tmp_path / "out", SourceConfig(path=str(prepared.source))
+    progress = prepare(source, out, prepared.config, name="pets")
+    while next(progress).shards_done < 1:
+        pass
+    progress.close()
+    begun = staging_path(out) / "plan.json"
+    plan = json.loads(begun.read_text())
+    del plan["config"]["sample_checksum"]
+    begun.write_text(json.dumps(plan))
+    with pytest.raises(PlanChangedError, match=r"sample_checksum was None and is xxh3_64; .*--force"):
+        run_prepare(prepared.source, out, prepared.config)
+    run_prepare(prepared.source, out, prepared.config, force=True)
+    assert contents(out) == contents(prepared.path)
+
+
 def test_shard_that_went_missing_meanwhile_is_written_again(prepared, run_prepare, tmp_path):
     out, source = tmp_path / "out", SourceConfig(path=str(prepared.source))
     progress = prepare(source, out, prepared.config, name="pets")

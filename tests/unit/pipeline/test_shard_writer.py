@@ -18,6 +18,7 @@ from pipeline.config import PrepareConfig
 from pipeline.photos.decode import square_photo
 from pipeline.photos.local_files import LocalFiles
 from pipeline.photos.sources.folder import FolderSource
+from pipeline.shards.image_field import Square, square_field
 from pipeline.shards.mark import Mark, read_mark
 from pipeline.shards.pixel_sums import PixelSums
 from pipeline.shards.record import ShardRecord
@@ -50,13 +51,18 @@ def source(photos, tmp_path_factory):
 
 # FFCV forks its worker.
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_bytes_are_those_of_ffcv_with_one_worker(source, tmp_path):
-    planned = task(tmp_path / "own", source, write_mode="raw")
+@pytest.mark.parametrize("write_mode", ["raw", "jpg"])
+def test_bytes_are_those_of_ffcv_with_one_worker(source, tmp_path, write_mode):
+    planned = task(tmp_path / "own", source, write_mode=write_mode)
+    raw = write_mode == "raw"
     samples = [
-        (pixels, listed.label, listed.sample_id)
+        (pixels if raw else Square(pixels, raw=False), listed.label, listed.sample_id)
         for pixels, listed in zip(squares(planned), planned.photos, strict=True)
     ]
-    fields = {"image": RGBImageField(write_mode="raw"), "label": IntField(), "sample_id": IntField()}
+    # Its own field for raw pixels; its own JPEGs would have no checksums.
+    ours = square_field(jpeg_quality=90, chroma_subsampling="4:2:0")
+    image = RGBImageField(write_mode="raw") if raw else ours
+    fields = {"image": image, "label": IntField(), "sample_id": IntField()}
     stock = tmp_path / "stock.beton"
     DatasetWriter(str(stock), fields, num_workers=1).from_indexed_dataset(samples)
     write_shard(planned)

@@ -122,8 +122,6 @@ class PageContext(MemoryContext):  # type: ignore[misc]
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._readers.shutdown(cancel_futures=True)
-        # A read's error refers back to this object: a circle, which would keep the memory.
-        self._reads.clear()
         del self._memory
 
     def start_batch(self, batch: int) -> None:
@@ -166,7 +164,8 @@ class PageContext(MemoryContext):  # type: ignore[misc]
             opened = os.open(path, os.O_RDONLY)
             try:
                 while done < size:
-                    count = os.preadv(opened, [self._memory[slot, done:size]], place + done)
+                    # Memory under a name of this frame would live as long as the error raised from it.
+                    count = os.preadv(opened, [self._memory[slot, done:size].data], place + done)
                     if not count:
                         raise BadDatasetError(f"{path} cannot be read: it has been cut short")
                     done += count

@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+PEERS := .venv-peers
+SITE_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test bench-prepare format env clean
+.PHONY: help setup demo check test bench-prepare peers bench-loader format env clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +33,17 @@ test: check ## the checks, then every test
 bench-prepare: $(READY) ## photos prepared per second and memory held, beside the usual way (PHOTOS=folder)
 	$(BIN)/python tests/benchmarks/bench_prepare.py $(if $(PHOTOS),--photos "$(PHOTOS)")
 
+peers: $(PEERS)/ready ## the loaders that bench-loader measures beside ours, in an environment on top of .venv
+
+$(PEERS)/ready: $(READY) tests/benchmarks/peers-requirements.txt
+	$(BIN)/python -m venv --clear $(PEERS)
+	$(BIN)/python $(SITE_PACKAGES) > "$$($(PEERS)/bin/python $(SITE_PACKAGES))/product.pth"
+	$(PEERS)/bin/python -m pip install --quiet --no-deps -r tests/benchmarks/peers-requirements.txt
+	@touch $@
+
+bench-loader: $(READY) $(PEERS)/ready ## photos read per second and the first batch, beside other loaders (PHOTOS=folder)
+	$(BIN)/python tests/benchmarks/bench_loader.py $(if $(PHOTOS),--photos "$(PHOTOS)")
+
 format: $(READY) ## lay the code out as the checks want it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -41,5 +54,5 @@ env: .env ## random secrets for docker-compose, in .env
 	@umask 077; $(PYTHON) -c 'from secrets import token_urlsafe as t; print(f"TANDEM_TOKEN={t(32)}\nRAY_AUTH_TOKEN={t(32)}")' > $@
 	@echo "wrote .env: keep it, and keep it to yourself"
 
-clean: ## remove the environment; datasets, runs and models stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+clean: ## remove the environments; datasets, runs and models stay
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -24,23 +24,26 @@ _log = structlog.get_logger()
 class CorruptSamples:
     """Raises the first damaged sample of a batch, or leaves all of them out, counted and logged.
 
-    `num_skipped` counts those left out so far.
+    Where `some_needed`, a batch of nothing else is raised in any case: a step of training cannot do without a
+    photo, and a step that one rank leaves out, the others wait for. `num_skipped` counts those left out so
+    far.
     """
 
-    def __init__(self, reader: SplitReader, on_corrupt: OnCorrupt) -> None:
+    def __init__(self, reader: SplitReader, on_corrupt: OnCorrupt, *, some_needed: bool = False) -> None:
         self._reader = reader
         self._on_corrupt = on_corrupt
+        self._some_needed = some_needed
         self.num_skipped = 0
 
     def sound(self, positions: NDArray[np.int64], faults: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Which samples of a batch are to be used: bool [N], for their positions and faults.
 
-        Raises `CorruptSampleError` unless damaged ones are to be skipped.
+        Raises `CorruptSampleError` unless damaged ones are to be skipped and may be.
         """
         sound: NDArray[np.bool_] = faults == NO_FAULT
         for place in np.flatnonzero(~sound):
             error = self._error(int(positions[place]), int(faults[place]))
-            if self._on_corrupt == "raise":
+            if self._on_corrupt == "raise" or (self._some_needed and not sound.any()):
                 raise error
             self.num_skipped += 1
             _log.warning(

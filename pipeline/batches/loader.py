@@ -51,8 +51,8 @@ class ShardLoader:
     threads are gone. `pin_memory` puts batches where a GPU fetches them by itself.
 
     Iterating raises `CorruptSampleError` for a damaged sample, or leaves it out of its batch, as `config`
-    says. Raises `BadDatasetError` for a dataset that cannot be read, ValueError for sizes that do not fit
-    together.
+    says; a training batch always holds some. Raises `BadDatasetError` for a dataset that cannot be read,
+    ValueError for sizes that do not fit together.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class ShardLoader:
         self._memory = MappedMemory(reader) if config.os_cache else PageCache(reader, config.cache_bytes)
         self._decoder = PhotoDecoder(reader, self._memory)
         self._shard_check = ShardCheck(reader) if config.verify == "full" else None
-        self._corrupt = CorruptSamples(reader, config.on_corrupt)
+        self._corrupt = CorruptSamples(reader, config.on_corrupt, some_needed=split == "train")
         size = reader.image_size
         self._host_memory = HostMemory(
             -(-batch_size // world_size), (size, size, 3), torch.uint8, pinned=pin_memory

@@ -19,7 +19,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench_prepare import SHARED_PHOTOS, machine, spread
+from bench_prepare import SHARED_PHOTOS
+from figures import median, report
 from loader_turns import BARE, FFCV, FIELDS, PEERS_PYTHON, TANDEM, Measured, Script, epochs, first_batch
 from one_beton import write_one_beton
 from tiny_shards import TINY_SAMPLES, write_tiny_shards
@@ -51,7 +52,10 @@ def main() -> int:
         work = Path(folder)
         prepare_photos(options.photos, work)
         measured = {part: measure(part, work, options.rounds) for part in PARTS if part in options.only}
-    return report(measured)
+    contenders = {
+        f"{part}: {name}": turns for part, found in measured.items() for name, turns in found.items()
+    }
+    return report("loader", contenders, figures(measured), TARGETS)
 
 
 def measure(part: str, work: Path, rounds: int) -> Measured:
@@ -116,37 +120,6 @@ def times(turns: Measured, other: str, figure: str) -> float:
     """Tandem's figure over another's of the same round: the median of all rounds."""
     pairs = zip(turns[TANDEM.name], turns[other], strict=True)
     return statistics.median(mine[figure] / others[figure] for mine, others in pairs)
-
-
-def median(turns: list[dict[str, float]], figure: str) -> float:
-    return statistics.median(turn[figure] for turn in turns)
-
-
-def report(measured: dict[str, Measured]) -> int:
-    held = {name: verdict(name, value) for name, value in figures(measured).items()}
-    rows = [
-        {"name": f"{part}: {name}", figure: median(turns, figure), "spread": spread(turns, figure)}
-        for part, contenders in measured.items()
-        for name, turns in contenders.items()
-        for figure in turns[0]
-    ]
-    for row in rows:
-        figure = next(key for key in row if key not in ("name", "spread"))
-        low, high = row["spread"]
-        print(
-            f"{row['name']:44} {figure:18} {row[figure]:16,.2f}  ({low:,.2f} to {high:,.2f})", file=sys.stderr
-        )
-    for name, each in held.items():
-        mark = "held" if each["held"] else "NOT HELD"
-        print(f"{name:44} {each['value']:16,.2f}  target {each['target']:<12,} {mark}", file=sys.stderr)
-    print(json.dumps({"benchmark": "loader", "machine": machine(), "rows": rows, "held": held}))
-    return 0 if all(each["held"] for each in held.values()) else 1
-
-
-def verdict(name: str, value: float) -> dict[str, object]:
-    target, sense = TARGETS[name]
-    held = value >= target if sense == "at least" else value <= target
-    return {"value": value, "target": target, "held": held}
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
+
+from figures import median, report
 
 HERE = Path(__file__).parent
 CONTENDERS = HERE / "prepare_contenders.py"
@@ -48,7 +49,7 @@ def main() -> int:
         measured["driver"] = [
             {f"bytes_{count}": listing_bytes(source, work, count) for count in (1_000, 100_000)}
         ]
-    return report(measured)
+    return report("prepare", measured, figures(measured), TARGETS)
 
 
 def linked(photos: Path, target: Path, copies: int) -> Path:
@@ -100,63 +101,27 @@ def listing_bytes(source: Path, work: Path, count: int) -> float:
     return contender("driver", many, "1", work / f"listed-{count}")["bytes"]
 
 
-def report(measured: dict[str, list[dict[str, float]]]) -> int:
-    def median(name: str, figure: str) -> float:
-        return statistics.median(turn[figure] for turn in measured[name])
-
+def figures(measured: dict[str, list[dict[str, float]]]) -> dict[str, float]:
     rate = "images_per_second"
     (driver,) = measured["driver"]
-    figures = {
+
+    def rate_of(name: str) -> float:
+        return median(measured[name], rate)
+
+    return {
         "times_the_usual_way_per_core": min(
-            median(f"tandem, {workers}", rate) / median(f"usual, {workers}", rate)
+            rate_of(f"tandem, {workers}") / rate_of(f"usual, {workers}")
             for workers in ("1 worker", "2 workers")
         ),
         "share_of_bare_decode_resize_encode": statistics.median(
             turn["whole_images_per_second"] / turn["bare_images_per_second"]
             for turn in measured["bare beside whole"]
         ),
-        "two_workers_over_one": median("tandem, 2 workers", rate) / median("tandem, 1 worker", rate),
+        "two_workers_over_one": rate_of("tandem, 2 workers") / rate_of("tandem, 1 worker"),
         "worker_peak_bytes": max(turn["worker_peak_bytes"] for turn in measured["tandem, 2 workers"]),
         "worker_growth_bytes": max(turn["worker_growth_bytes"] for turn in measured["tandem, 1 worker"]),
         "driver_bytes_for_100000_photos_above_1000": driver["bytes_100000"] - driver["bytes_1000"],
     }
-    held = {name: verdict(name, value) for name, value in figures.items()}
-    rows = [
-        {"name": name, figure: median(name, figure), "spread": spread(turns, figure)}
-        for name, turns in measured.items()
-        for figure in turns[0]
-    ]
-    for row in rows:
-        figure = next(key for key in row if key not in ("name", "spread"))
-        low, high = row["spread"]
-        print(f"{row['name']:22} {figure:28} {row[figure]:14.1f}  ({low:.1f} to {high:.1f})", file=sys.stderr)
-    for name, each in held.items():
-        mark = "held" if each["held"] else "NOT HELD"
-        print(f"{name:46} {each['value']:14.2f}  target {each['target']:<12} {mark}", file=sys.stderr)
-    print(json.dumps({"benchmark": "prepare", "machine": machine(), "rows": rows, "held": held}))
-    return 0 if all(each["held"] for each in held.values()) else 1
-
-
-def verdict(name: str, value: float) -> dict[str, object]:
-    target, sense = TARGETS[name]
-    return {
-        "value": value,
-        "target": target,
-        "held": value >= target if sense == "at least" else value <= target,
-    }
-
-
-def spread(turns: list[dict[str, float]], figure: str) -> tuple[float, float]:
-    values = [turn[figure] for turn in turns]
-    return min(values), max(values)
-
-
-def machine() -> dict[str, object]:
-    models = [
-        line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
-    ]
-    processor = models[0].partition(": ")[2] if models else platform.machine()
-    return {"cpu": processor, "cores": os.cpu_count(), "python": platform.python_version()}
 
 
 if __name__ == "__main__":

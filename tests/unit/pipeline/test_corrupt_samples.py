@@ -46,14 +46,14 @@ def dataset(mixed, tmp_path):
     return shutil.copytree(mixed, tmp_path / "mixed")
 
 
-def position_of(dataset, *, raw):
-    reader = SplitReader(dataset, "train")
-    return int(np.flatnonzero(is_raw(reader.metadata) == raw)[10])
+def position_of(dataset, *, raw, split="train"):
+    reader = SplitReader(dataset, split)
+    return int(np.flatnonzero(is_raw(reader.metadata) == raw)[5])
 
 
-def damage(dataset, position, place=0.6, bit=3):
+def damage(dataset, position, place=0.6, bit=3, split="train"):
     """Flips one bit of a stored photo."""
-    reader = SplitReader(dataset, "train")
+    reader = SplitReader(dataset, split)
     number = int(reader.shards_of(np.array(position)))
     path = reader.paths[number]
     content = bytearray(path.read_bytes())
@@ -134,6 +134,23 @@ def test_order_of_the_others_does_not_change_when_one_is_skipped(dataset):
     assert len(found) == len(whole)
     for one, other in zip(found, whole, strict=True):
         assert torch.equal(one, other[other != hurt.sample_id])
+
+
+def test_a_training_batch_of_nothing_but_damaged_samples_is_raised(dataset):
+    hurt = damage(dataset, position_of(dataset, raw=False))
+    with pytest.raises(CorruptSampleError) as raised:
+        list(ShardLoader(dataset, "train", batch_size=1, config=SKIP))
+    assert raised.value.sample_id == hurt.sample_id
+
+
+def test_a_validation_batch_of_nothing_but_damaged_samples_is_empty(dataset):
+    whole = list(ShardLoader(dataset, "val", batch_size=1))
+    hurt = damage(dataset, position_of(dataset, raw=False, split="val"), split="val")
+    found = list(ShardLoader(dataset, "val", batch_size=1, config=SKIP))
+    assert len(found) == len(whole)
+    assert [batch.images.shape for batch in found if not len(batch.labels)] == [(0, 32, 32, 3)]
+    seen = [int(batch.sample_ids) for batch in found if len(batch.labels)]
+    assert sorted([*seen, hurt.sample_id]) == sorted(int(batch.sample_ids) for batch in whole)
 
 
 def test_full_verification_finds_a_flipped_bit_in_raw_pixels(dataset):

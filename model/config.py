@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-NetworkName = Literal["alexnet", "alexnet-tiny", "cifar-4layer"]
+NetworkName = Literal["alexnet", "alexnet-half", "alexnet-tiny", "cifar-4layer"]
 
 
 class _Frame(NamedTuple):
@@ -22,6 +22,7 @@ class _Frame(NamedTuple):
 _FRAMES: Final = MappingProxyType(
     {
         "alexnet": _Frame(towers=2, image_size=256, input_size=224, dropout=0.5),
+        "alexnet-half": _Frame(towers=1, image_size=256, input_size=224, dropout=0.5),
         # Dropout doubles the steps to convergence (P §4.2), and this one is trained for minutes.
         "alexnet-tiny": _Frame(towers=2, image_size=72, input_size=64, dropout=0.0),
         "cifar-4layer": _Frame(towers=1, image_size=32, input_size=32, dropout=0.0),

@@ -32,13 +32,19 @@ class BadCheckpointError(ModelError):
 
 
 class DivergedError(ModelError):
-    """The loss is no longer a number: after how many steps, and the learning rate of the one that failed."""
+    """The loss is no longer a number: at which step, the learning rate there, the loss, and the name of the
+    last checkpoint before it, where there is one."""
 
     code = "diverged"
 
+    def __init__(
+        self, step: int, learning_rate: float, loss: float, last_checkpoint: str | None = None
+    ) -> None:
+        super().__init__(step, learning_rate, loss, last_checkpoint)
+        self.step, self.learning_rate, self.loss = step, learning_rate, loss
+        self.last_checkpoint = last_checkpoint
+
     def __str__(self) -> str:
-        step, learning_rate, loss = self.args
-        return (
-            f"the loss is {loss} at step {step} with learning rate {learning_rate:g}: "
-            "lower learning_rate, or resume from an earlier checkpoint"
-        )
+        said = f"the loss is {self.loss} at step {self.step} with learning rate {self.learning_rate:g}"
+        checkpoint = f", the last good checkpoint is {self.last_checkpoint}" if self.last_checkpoint else ""
+        return f"{said}{checkpoint}: lower learning_rate"

@@ -52,6 +52,18 @@ _ALEXNET = (
     FullyConnected("fc7", 2048),
 )
 
+# The one-GPU net that the paper holds its two towers against (P §3.2): as many parameters or nearly, with
+# half the kernels in all convolutions but the last, whose maps the fully connected layers read.
+_ALEXNET_HALF = (
+    Convolution("conv1", 48, 11, (0, 3), _NORMALIZED, stride=4),
+    Convolution("conv2", 128, 5, (2, 2), _NORMALIZED, starting_bias=1.0),
+    Convolution("conv3", 192, 3, (1, 1), ("activation",)),
+    Convolution("conv4", 192, 3, (1, 1), ("activation",), starting_bias=1.0),
+    Convolution("conv5", 256, 3, (1, 1), ("activation", "pool"), starting_bias=1.0),
+    FullyConnected("fc6", 4096),
+    FullyConnected("fc7", 4096),
+)
+
 # The same topology for a 64 input: 31×31 maps, pooled to 15, 7 and 3 as AlexNet's 55 are to 27, 13 and 6.
 _ALEXNET_TINY = (
     Convolution("conv1", 16, 7, (0, 3), _NORMALIZED, stride=2),
@@ -74,6 +86,7 @@ _CIFAR_4LAYER = (
 
 _TABLES: dict[NetworkName, tuple[tuple[Convolution | FullyConnected, ...], str]] = {
     "alexnet": (_ALEXNET, "fc8"),
+    "alexnet-half": (_ALEXNET_HALF, "fc8"),
     "alexnet-tiny": (_ALEXNET_TINY, "fc8"),
     "cifar-4layer": (_CIFAR_4LAYER, "fc4"),
 }

@@ -32,7 +32,7 @@ def follow(client: Client, run_id: str) -> Run:
 
 
 def show(events: Iterable[RunEvent]) -> None:
-    """Prints what happens on stderr: one line per state, epoch and checkpoint, and how far training is."""
+    """Prints on stderr one line per state, epoch, checkpoint and warning, and how far training is."""
     bar = Progress(
         TextColumn("training"),
         BarColumn(),
@@ -65,6 +65,8 @@ def _line(event: RunEvent) -> str | None:
             return f"epoch {data['epoch']}: top-1 {top1}, top-5 {top5}, {duration(data['seconds'])}"
         case EventKind.CHECKPOINT:
             return f"checkpoint {data['name']}"
+        case EventKind.WARNING:
+            return f"warning: {data['message']}"
         case _:
             return None
 

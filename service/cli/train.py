@@ -19,7 +19,7 @@ from service.domain.answers import Run
 def train(
     dataset: Annotated[str | None, typer.Option(help="The dataset to train on.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="Model preset: alexnet, alexnet-tiny, cifar-4layer.")
+        str | None, typer.Option(help="Model preset: alexnet, alexnet-half, alexnet-tiny, cifar-4layer.")
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Recipe preset: paper, quick.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training photos.")] = None,

@@ -13,6 +13,7 @@ class EventKind(StrEnum):
     PROGRESS = "progress"
     EPOCH = "epoch"
     CHECKPOINT = "checkpoint"
+    WARNING = "warning"
     LOG = "log"
     END = "end"
 
@@ -81,6 +82,14 @@ class CheckpointLine(Line):
     name: str
     epoch: int
     step: int
+
+
+class WarningLine(Line):
+    """`events.jsonl`: the run goes on, but its owner should look at it; `message` says what to try."""
+
+    kind: Literal["warning"] = "warning"
+    code: str
+    message: str
 
 
 class FailureLine(Line):

@@ -61,7 +61,7 @@ def record(edit: JobEdit, news: News) -> None:
             data = dict(progress)
         elif kind == EventKind.EPOCH:
             progress.update({key: data[key] for key in ("epoch", "val_top1_error", "val_top5_error")})
-        if kind in {EventKind.PROGRESS, EventKind.EPOCH, EventKind.CHECKPOINT}:
+        if kind in {EventKind.PROGRESS, EventKind.EPOCH, EventKind.CHECKPOINT, EventKind.WARNING}:
             edit.append(EventKind(kind), data)
     edit.row.progress = progress
     edit.row.progress_offset = news.progress.offset

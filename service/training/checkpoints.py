@@ -24,6 +24,11 @@ class RunCheckpoints:
         self.metrics: dict[str, float] = {}
         """The newest validation's, saved with every checkpoint after it."""
 
+    @property
+    def newest(self) -> str | None:
+        """The name of the newest checkpoint, if there is one."""
+        return next(reversed(self._folder.checkpoint_names()), None)
+
     def resume(self) -> None:
         """Puts the training back where the newest checkpoint left it; without one it starts at the start."""
         names = self._folder.checkpoint_names()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from model.learning.trainer import StepReport
-from service.domain.events import CheckpointLine, EpochLine, StepLine
+from service.domain.events import CheckpointLine, EpochLine, StepLine, WarningLine
 from service.domain.job_folder import JobFolder, now
 from service.training.progress import LineFile, Pace
 
@@ -49,7 +49,7 @@ class Reporter:
             self._untold = None
             self._told = time.monotonic()
 
-    def event(self, line: EpochLine | CheckpointLine) -> None:
-        """Tells of an epoch or a checkpoint, and first of the step it came after."""
+    def event(self, line: EpochLine | CheckpointLine | WarningLine) -> None:
+        """Tells of an epoch, a checkpoint or a warning, and first of the step it came after."""
         self.flush()
         self._events.append(line)

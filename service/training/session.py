@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from model.errors import DivergedError
+from model.learning.stall import STALLED_STEPS, StallWatch
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
 from pipeline.batches.augment import Augmentation
@@ -19,7 +21,7 @@ from pipeline.batches.loader import ShardLoader
 from pipeline.batches.view_cutter import ViewCutter
 from pipeline.batches.views import EvaluationViews
 from pipeline.shards.statistics import Statistics
-from service.domain.events import CheckpointLine, EpochLine
+from service.domain.events import CheckpointLine, EpochLine, WarningLine
 from service.domain.job_folder import JobFolder, now
 from service.domain.resolved_run import ResolvedRun
 from service.training.agreement import Agreement, Rank
@@ -62,6 +64,7 @@ class Session:
             seed=run.spec.seed,
             rank=rank.number,
         )
+        self._stall = StallWatch(run.model.num_classes)
         self._agreement = Agreement(folder, rank)
         self._checkpoints = RunCheckpoints(
             folder, run.spec.checkpoint.keep, network, self._trainer, mean_image
@@ -80,7 +83,11 @@ class Session:
         self._checkpoints.resume()
         while not self._trainer.finished:
             began = time.monotonic()
-            stopped, train_loss = self._train_epoch()
+            try:
+                stopped, train_loss = self._train_epoch()
+            except DivergedError as error:
+                at = error.step, error.learning_rate, error.loss
+                raise DivergedError(*at, self._checkpoints.newest) from error
             if stopped:
                 self._save()
                 return
@@ -101,6 +108,8 @@ class Session:
                 losses.append(loss)
                 if self._reporter:
                     self._reporter.step(report, loss)
+                    if self._stall.stalled(loss):
+                        self._reporter.event(_stalled(self._stall.chance))
                 if stopped:
                     break
                 if report.step % self._run.spec.checkpoint.every_steps == 0:
@@ -156,3 +165,12 @@ class Session:
             config=self._run.spec.loading,
             pin_memory=self._device.type == "cuda",
         )
+
+
+def _stalled(chance: float) -> WarningLine:
+    return WarningLine(
+        at=now(),
+        code="stalled",
+        message=f"the loss has stayed within 1 % of {chance:.3f}, which is what guessing gives, for"
+        f" {STALLED_STEPS:,} steps: try another seed, initialization=fan-in, or another learning_rate",
+    )

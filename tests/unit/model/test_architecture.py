@@ -45,6 +45,22 @@ def test_alexnet_has_the_papers_neurons_and_multiply_adds() -> None:
     assert round(sum(layer.multiply_adds for layer in layers) / 1e6, 1) == 724.4
 
 
+def test_the_half_net_has_half_the_kernels_and_all_of_conv5_and_the_connected_layers() -> None:
+    layers = layers_of(ModelConfig.preset("alexnet-half", num_classes=1000))
+    assert {layer.name: layer.parameters for layer in layers} == {
+        "conv1": 17_472,
+        "conv2": 153_728,
+        "conv3": 221_376,
+        "conv4": 331_968,
+        "conv5": 442_624,
+        "fc6": 37_752_832,
+        "fc7": 16_781_312,
+        "fc8": 4_097_000,
+    }
+    assert sum(layer.parameters for layer in layers) == 59_798_312
+    assert not any(layer.exchange for layer in layers)
+
+
 @pytest.mark.parametrize("name", ["alexnet-tiny", "cifar-4layer"])
 @pytest.mark.parametrize("pooling", ["overlapping", "disjoint"])
 def test_the_network_holds_the_parameters_of_the_table(name: str, pooling: str) -> None:

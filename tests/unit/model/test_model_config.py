@@ -12,6 +12,7 @@ from model.config import ModelConfig
     ("name", "towers", "image_size", "input_size", "dropout"),
     [
         ("alexnet", 2, 256, 224, 0.5),
+        ("alexnet-half", 1, 256, 224, 0.5),
         ("alexnet-tiny", 2, 72, 64, 0.0),
         ("cifar-4layer", 1, 32, 32, 0.0),
     ],

@@ -141,6 +141,14 @@ def test_a_loss_that_is_no_number_ends_training_and_harms_nothing(
     assert str(pickle.loads(pickle.dumps(failure.value))) == str(failure.value)
 
 
+def test_a_divergence_names_the_last_good_checkpoint_where_there_is_one() -> None:
+    alone = DivergedError(301, 0.01, float("nan"))
+    assert str(alone) == "the loss is nan at step 301 with learning rate 0.01: lower learning_rate"
+    after = pickle.loads(pickle.dumps(DivergedError(301, 0.01, float("nan"), "step-00000300")))
+    assert "at step 301" in str(after)
+    assert "the last good checkpoint is step-00000300" in str(after)
+
+
 def test_evaluation_leaves_chance_out_and_does_not_depend_on_batches(
     tiny_network: AlexNet, eight_views: Views
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.domain.events import CheckpointLine, EpochLine, EventKind, FailureLine, StepLine
+from service.domain.events import CheckpointLine, EpochLine, EventKind, FailureLine, StepLine, WarningLine
 from service.domain.job import Job
 from service.operations.history import read_news, record
 from service.store.database import Database
@@ -95,6 +95,16 @@ def test_validation_errors_stay_in_the_progress_of_the_steps_that_follow(store: 
     LineFile(job.work.progress).append(step(6))
     progress = look(store, job.id).progress
     assert (progress["step"], progress["val_top1_error"], progress["val_top5_error"]) == (6, 0.4, 0.1)
+
+
+def test_a_warning_becomes_an_event_with_what_to_try(store: JobStore, job: Job) -> None:
+    LineFile(job.work.events).append(WarningLine(at="t", code="stalled", message="try another seed"))
+    look(store, job.id)
+    (event,) = store.events_after(job.id, 1)
+    assert (event.kind, event.data) == (
+        EventKind.WARNING,
+        {"code": "stalled", "message": "try another seed"},
+    )
 
 
 def test_a_failure_counts_until_progress_is_reported_after_it(store: JobStore, job: Job) -> None:

@@ -33,6 +33,7 @@ def test_a_followed_run_is_told_in_plain_lines_without_a_terminal(capsys: pytest
             ),
             event(EventKind.EPOCH, epoch=0, step=9, **epoch),
             event(EventKind.CHECKPOINT, name="step-00000009", epoch=0, step=9),
+            event(EventKind.WARNING, code="stalled", message="try another seed"),
             event(EventKind.LOG, line="noise"),
             event(EventKind.STATE, state="failed", reason="oom"),
             event(EventKind.END, state="failed", reason="oom"),
@@ -44,6 +45,7 @@ def test_a_followed_run_is_told_in_plain_lines_without_a_terminal(capsys: pytest
         "running",
         "epoch 0: top-1 75.0 %, top-5 87.5 %, 1 min 01 s",
         "checkpoint step-00000009",
+        "warning: try another seed",
         "failed: oom",
     ]
 

@@ -1,0 +1,55 @@
+"""A run that cannot go on says why, and what to do about it."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import pytest
+
+from pipeline.batches.reader import SplitReader
+from service.client import Client
+from service.domain.answers import Run
+from service.domain.events import EventKind
+from service.domain.state import JobState
+from service.stack.up import Stack
+
+pytestmark = pytest.mark.cluster
+
+
+def failed(client: Client, dataset: str, **spec: Any) -> Run:
+    """The run of this specification, which is known to fail."""
+    recipe = {"preset": "quick", "global_batch_size": 32, **spec.pop("recipe", {})}
+    run = client.runs.create(
+        {"dataset": dataset, "model": {"preset": "alexnet-tiny"}, "recipe": recipe, **spec}
+    )
+    for event in client.runs.events(run.id):
+        if event.kind is EventKind.END:
+            break
+    found = client.runs.get(run.id)
+    assert found.state is JobState.FAILED, found.reason
+    return found
+
+
+def test_a_loss_that_is_no_number_names_step_rate_and_last_good_checkpoint(
+    client: Client, dataset: str
+) -> None:
+    rate = {"learning_rate": 1e25, "schedule": {"kind": "plateau"}}
+    run = failed(client, dataset, recipe=rate, checkpoint={"every_steps": 1})
+    assert run.reason.startswith("diverged")
+    last = run.checkpoints[-1]
+    assert f"at step {last.step + 1} with learning rate 1e+25" in run.reason
+    assert f"the last good checkpoint is {last.name}" in run.reason
+
+
+def test_a_damaged_photo_ends_the_run_and_is_named(client: Client, dataset: str, stack: Stack) -> None:
+    datasets = stack.settings.home / "datasets"
+    damaged = shutil.copytree(datasets / dataset, datasets / "damaged")
+    reader = SplitReader(damaged, "train")
+    content = bytearray(reader.paths[0].read_bytes())
+    content[int(reader.pointers[3]) + int(reader.sizes[3]) // 2] ^= 1
+    reader.paths[0].write_bytes(content)
+    run = failed(client, "damaged")
+    assert run.reason.startswith("data_corrupt")
+    assert f"{reader.paths[0]}: sample {reader.sample_ids[3]} is damaged" in run.reason
+    assert "tandem inspect DIR --verify" in run.reason

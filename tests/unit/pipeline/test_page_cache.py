@@ -109,11 +109,10 @@ def small(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def photos_out(small):
-    """Copies a batch's photos out of a state, in compiled code that knows its type from `state_type` only."""
-    cache = PageCache(small, SMALL_PAGE)
-    read = cache.compile_reader()
+    """Copies a batch's photos out of a state, in compiled code."""
+    read = PageCache(small, SMALL_PAGE).compile_reader()
 
-    @numba.njit((numba.uint64[::1], cache.state_type, numba.uint8[:, ::1], numba.int64[::1]))
+    @numba.njit
     def copy(pointers, state, out, sizes):
         for number, pointer in enumerate(pointers):
             photo = read(pointer, state)

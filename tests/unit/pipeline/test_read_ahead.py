@@ -9,8 +9,12 @@ import pytest
 from pipeline.batches.read_ahead import ReadAhead
 
 
+def numbers(count):
+    yield from range(count)
+
+
 def test_items_arrive_in_order_and_the_thread_ends(new_threads):
-    with ReadAhead(iter(range(100)), ahead=3) as items:
+    with ReadAhead(numbers(100), ahead=3) as items:
         assert list(items) == list(range(100))
         assert list(items) == []
     assert new_threads() == []
@@ -56,9 +60,23 @@ def test_even_an_exit_in_the_thread_does_not_leave_the_consumer_waiting():
 
 
 def test_closing_joins_a_thread_that_waits_for_room(new_threads):
-    items = ReadAhead(iter(range(100)), ahead=2)
+    items = ReadAhead(numbers(100), ahead=2)
     next(items)
     items.close()
     items.close()
     assert new_threads() == []
     assert list(items) == []
+
+
+def test_the_generator_is_closed_when_it_is_left_half_way():
+    closed = []
+
+    def source():
+        try:
+            yield from range(100)
+        finally:
+            closed.append(threading.current_thread().name)
+
+    with ReadAhead(source(), ahead=2) as items:
+        next(items)
+    assert closed == ["read-ahead"]

@@ -34,9 +34,9 @@ def placed(sizes: Sequence[int]) -> NDArray[np.uint64]:
 class AddressSpace:
     """Files mapped for reading into one reserved range, each where `placed` says; nothing is copied.
 
-    `array` shows the range as uint8 [bytes]. Between the end of a file and
-    the start of the next lies memory that must not be touched, and a file must not be cut short while it is
-    mapped: the process would be killed. The range is given back when the last array over it is gone.
+    `array` shows the range as uint8 [bytes]. Between the end of a file and the start of the next lies memory
+    that must not be touched, and a file must not be cut short while it is mapped: the process would be
+    killed. The range is given back when the last array over it is gone.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:

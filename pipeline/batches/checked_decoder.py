@@ -14,7 +14,6 @@ from pipeline.ffcv_import import ffcv_import
 with ffcv_import():
     from ffcv.fields.rgb_image import IMAGE_MODES
     from ffcv.pipeline.allocation_query import AllocationQuery
-    from ffcv.pipeline.compiler import Compiler
     from ffcv.pipeline.operation import Operation
     from ffcv.pipeline.state import State
 
@@ -42,11 +41,10 @@ class CheckedDecoder(Operation):  # type: ignore[misc]
         jpeg = IMAGE_MODES["jpg"]
         sealed = self._sealed
         read = self.memory_read
-        indices = Compiler.get_iterator()
 
         def decode(batch_indices: Any, memory: Any, metadata: Any, storage_state: Any) -> Any:
             images, faults = memory
-            for place in indices(len(batch_indices)):
+            for place in range(len(batch_indices)):
                 photo = metadata[batch_indices[place]]
                 stored = read(photo["data_ptr"], storage_state)
                 if photo["mode"] == jpeg:
@@ -56,5 +54,4 @@ class CheckedDecoder(Operation):  # type: ignore[misc]
                     faults[place] = 0
             return images[: len(batch_indices)]
 
-        decode.is_parallel = True  # type: ignore[attr-defined]
         return decode

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from pipeline.batches.checked_decoder import CheckedDecoder
 from pipeline.batches.reader import SplitReader
-from pipeline.ffcv_import import ffcv_import, torch_threads_kept
+from pipeline.ffcv_import import ffcv_import
 
 with ffcv_import():
     from ffcv.fields import RGBImageField
-    from ffcv.pipeline.compiler import Compiler
     from ffcv.pipeline.graph import Graph
     from ffcv.pipeline.pipeline_spec import PipelineSpec
 
@@ -100,18 +99,15 @@ def _compile(memory: SplitMemory, sealed: bool) -> Decode:
     """FFCV's pipeline from a row of metadata to pixels and faults."""
     field = RGBImageField()
     any_photo = np.ones(1, np.dtype([("f0", field.metadata_type)]))
-    with torch_threads_kept():
-        # Whether FFCV compiles for threads of its own is decided by what it was last told.
-        Compiler.set_num_threads(1)
-        graph = Graph(
-            {"image": PipelineSpec("image", decoder=CheckedDecoder(sealed=sealed))},
-            {"image": field},
-            {"image": 0},
-            any_photo,
-            memory.compile_reader(),
-        )
-        _, code = graph.collect_requirements()
-        ((stage, _),), (node,) = graph.codegen_all(code)
+    graph = Graph(
+        {"image": PipelineSpec("image", decoder=CheckedDecoder(sealed=sealed))},
+        {"image": field},
+        {"image": 0},
+        any_photo,
+        memory.compile_reader(),
+    )
+    _, code = graph.collect_requirements()
+    ((stage, _),), (node,) = graph.codegen_all(code)
 
     def decode(
         positions: NDArray[np.int64],

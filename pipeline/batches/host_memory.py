@@ -15,8 +15,8 @@ class HostMemory:
     """Gives out tensors of up to `max_samples` samples, on the CPU, whose memory is used again.
 
     A tensor is its taker's for as long as it, or a view of it, is held; then its memory serves the next. What
-    a fresh allocation of that size costs is the clearing of its pages, as much time as a JPEG takes to
-    decode. `pinned` memory is torch's own, which waits for copies to devices before it is used again.
+    a fresh allocation of that size costs is the clearing of its pages, more than half as long as decoding
+    into it takes. `pinned` memory is torch's own, which waits for copies to devices before it is used again.
     """
 
     def __init__(

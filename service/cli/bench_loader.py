@@ -69,15 +69,15 @@ def bench_loader(
         verify=verify,
     )
     threads = threads or len(os.sched_getaffinity(0))
-    began = time.perf_counter()
     try:
+        began = time.perf_counter()
         loader = ShardLoader(dataset_dir, "train", batch_size=batch_size, num_threads=threads, config=config)
+        with closing(_stored(loader)) as batches:
+            next(batches)
+        first_seconds = time.perf_counter() - began
         augmentation = _augmentation(dataset_dir, crop_size)
     except ValueError as error:
         raise BadArgumentsError(str(error)) from error
-    with closing(_stored(loader)) as batches:
-        next(batches)
-    first_seconds = time.perf_counter() - began
     remarks.print(f"first batch after {first_seconds:.2f} s; each rate takes {seconds:g} s")
     rows = [
         {"name": "first batch", "seconds": first_seconds},

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from pipeline.errors import (
     BadDatasetError,
     BadSourceError,
-    CacheTooSmallError,
     DatasetExistsError,
     PipelineError,
     PlanChangedError,
@@ -48,7 +47,7 @@ def explain(error: Exception) -> Failure:
 
 
 def _code(error: Exception) -> ExitCode:
-    if isinstance(error, typer.TyperException | ValidationError | BadArgumentsError | CacheTooSmallError):
+    if isinstance(error, typer.TyperException | ValidationError | BadArgumentsError):
         return ExitCode.USAGE
     if isinstance(error, TooManyQuarantinedError):
         return ExitCode.QUARANTINE

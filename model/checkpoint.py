@@ -21,7 +21,7 @@ from model.errors import BadCheckpointError
 from model.learning.trainer import Trainer, TrainerState
 from model.network.alexnet import AlexNet
 from model.network.architecture import layers_of
-from model.network.canonical import canonical_shapes, from_canonical, to_canonical
+from model.network.canonical import canonical_parameter_shapes, canonical_shapes
 from model.published import WEIGHTS_FILE, sha256_of
 
 MEAN_IMAGE: Final = "mean_image"
@@ -48,7 +48,7 @@ class Checkpoint:
                 step=self.record.step,
                 epoch=self.record.epoch,
                 schedule=self.record.schedule,
-                velocity=from_canonical(network.layers, self.velocity),
+                velocity=network.division.from_canonical(self.velocity),
             )
         )
 
@@ -66,7 +66,7 @@ def save_checkpoint(
         weights = unfinished / WEIGHTS_FILE
         save_file(network.canonical_parameters() | {MEAN_IMAGE: mean_image.cpu().contiguous()}, weights)
         optimizer = unfinished / OPTIMIZER_FILE
-        save_file(to_canonical(network.layers, state["velocity"]), optimizer)
+        save_file(network.division.to_canonical(state["velocity"]), optimizer)
         record = CheckpointRecord(
             architecture=network.config,
             step=state["step"],
@@ -86,7 +86,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     record.verify(folder)
     parameters, mean_image = load_weights(folder / WEIGHTS_FILE, record.architecture)
     velocity = _load_tensors(folder / OPTIMIZER_FILE)
-    _check_shapes(folder / OPTIMIZER_FILE, velocity, record.architecture)
+    layers = layers_of(record.architecture)
+    _check_shapes(folder / OPTIMIZER_FILE, velocity, canonical_parameter_shapes(layers), record.architecture)
     return Checkpoint(record, parameters, velocity, mean_image)
 
 
@@ -99,7 +100,7 @@ def load_weights(path: Path, config: ModelConfig) -> tuple[dict[str, Tensor], Te
     mean_image = tensors.pop(MEAN_IMAGE, None)
     if mean_image is None or mean_image.ndim != 3:
         raise BadCheckpointError(str(path), f"holds no {MEAN_IMAGE} of shape [S, S, 3]")
-    _check_shapes(path, tensors, config)
+    _check_shapes(path, tensors, canonical_shapes(layers_of(config)), config)
     return tensors, mean_image
 
 
@@ -112,8 +113,9 @@ def _load_tensors(path: Path) -> dict[str, Tensor]:
         raise BadCheckpointError(str(path), f"not a whole safetensors file: {error}") from error
 
 
-def _check_shapes(path: Path, tensors: Mapping[str, Tensor], config: ModelConfig) -> None:
-    expected = canonical_shapes(layers_of(config))
+def _check_shapes(
+    path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], config: ModelConfig
+) -> None:
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):

@@ -7,7 +7,8 @@ from typing import Any, Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-NetworkName = Literal["alexnet", "alexnet-half", "alexnet-tiny", "cifar-4layer"]
+NetworkName = Literal["alexnet", "alexnet-half", "alexnet-tiny", "alexnet-tiny-half", "cifar-4layer"]
+Norm = Literal["lrn", "lrn-2012", "batch"]
 
 
 class _Frame(NamedTuple):
@@ -25,6 +26,7 @@ _FRAMES: Final = MappingProxyType(
         "alexnet-half": _Frame(towers=1, image_size=256, input_size=224, dropout=0.5),
         # Dropout doubles the steps to convergence (P §4.2), and this one is trained for minutes.
         "alexnet-tiny": _Frame(towers=2, image_size=72, input_size=64, dropout=0.0),
+        "alexnet-tiny-half": _Frame(towers=1, image_size=72, input_size=64, dropout=0.0),
         "cifar-4layer": _Frame(towers=1, image_size=32, input_size=32, dropout=0.0),
     }
 )
@@ -33,6 +35,11 @@ _FRAMES: Final = MappingProxyType(
 class ModelConfig(BaseModel):
     """A network and its switches; `preset` fills in what the paper chose.
 
+    `norm` is what normalises: "lrn", local response normalisation as the paper has it (P §3.3); "lrn-2012",
+    as the 2012 source ran it, its sums divided by their number of terms, before conv1's activation, and on
+    conv2 followed by a second one within each map; "batch", batch normalisation before the activation of
+    every convolution and no LRN, for large batches (You et al., 1708.03888, AlexNet-BN). `lrn=False` leaves
+    LRN out.
     `dropout` is the probability of dropping a hidden fully connected unit; 0 switches it off.
     Raises pydantic's ValidationError for an unknown field or a combination that means nothing.
     """
@@ -43,6 +50,7 @@ class ModelConfig(BaseModel):
     num_classes: int = Field(ge=2)
     activation: Literal["relu", "tanh"] = "relu"
     lrn: bool = True
+    norm: Norm = "lrn"
     pooling: Literal["overlapping", "disjoint"] = "overlapping"
     exchange: bool = True
     dropout: float = Field(ge=0, lt=1)
@@ -76,6 +84,13 @@ class ModelConfig(BaseModel):
     def _refuse_nonsense(self) -> Self:
         if self.towers == 1 and not self.exchange:
             raise ValueError(f"exchange=False needs two towers, and network={self.network!r} has one")
+        if not self.lrn and self.norm != "lrn":
+            raise ValueError(f"lrn=False and norm={self.norm!r} exclude each other: leave one of them out")
+        if self.network == "cifar-4layer" and self.norm == "lrn-2012":
+            raise ValueError(
+                f"norm={self.norm!r} is about AlexNet's conv1 and conv2, "
+                f"and network={self.network!r} has neither"
+            )
         if self.network == "cifar-4layer" and self.dropout > 0:
             raise ValueError(
                 f"dropout={self.dropout} needs a hidden fully connected layer, "

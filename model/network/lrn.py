@@ -1,10 +1,14 @@
-"""Local response normalisation (P §3.3): one operation, with its own backward."""
+"""Local response normalisation (P §3.3): one operation, with its own backward.
+
+Shapes: N images, C channels of all towers at hand, T towers, H×W a map.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -14,44 +18,64 @@ ALPHA = 1e-4
 BETA = 0.75
 K = 2.0
 
+# The 2012 source's norm within maps, whose k was its default.
+_MAP_SIDE = 5
+_MAP_ALPHA = 1e-3
+_MAP_K = 1.0
+
 
 class _LocalResponseNorm(torch.autograd.Function):
     # u = k + α·Σ a², summed over the channel's neighbours; b = a·u^(−β).
     # Kept for backward is r = u^(−1/2), from which u^(−β) = r·√r and 1/u = r².
 
     @staticmethod
-    def forward(ctx: Any, activations_NCHW: Tensor) -> Tensor:
-        root = _sum_over_neighbours(activations_NCHW.square()).mul_(ALPHA).add_(K).rsqrt_()
-        ctx.save_for_backward(activations_NCHW, root)
-        return root.sqrt().mul_(root).mul_(activations_NCHW)
+    def forward(ctx: Any, activations_NTCHW: Tensor, alpha: float) -> Tensor:
+        root = _sum_over_neighbours(activations_NTCHW.square()).mul_(alpha).add_(K).rsqrt_()
+        ctx.save_for_backward(activations_NTCHW, root)
+        ctx.alpha = alpha
+        return root.sqrt().mul_(root).mul_(activations_NTCHW)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient_NCHW: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient_NTCHW: Tensor) -> tuple[Tensor, None]:
         # ∂/∂aⱼ = gⱼ·uⱼ^(−β) − 2αβ·aⱼ·Σ gᵢ·bᵢ/uᵢ, over the i whose windows hold j: again j's neighbours.
         activations, root = ctx.saved_tensors
-        direct = root.sqrt().mul_(root).mul_(gradient_NCHW)
+        direct = root.sqrt().mul_(root).mul_(gradient_NTCHW)
         shared = _sum_over_neighbours((direct * activations).mul_(root).mul_(root))
-        gradient: Tensor = direct.sub_(shared.mul_(activations), alpha=2 * ALPHA * BETA)
-        return gradient
+        return direct.sub_(shared.mul_(activations), alpha=2 * ctx.alpha * BETA), None
 
 
-def _sum_over_neighbours(values_NCHW: Tensor) -> Tensor:
-    """Each channel plus the WINDOW // 2 on either side of it, as far as there are any."""
-    channels = values_NCHW.shape[1]
-    total = values_NCHW.clone()
+def _sum_over_neighbours(values_NTCHW: Tensor) -> Tensor:
+    """Each channel plus the WINDOW // 2 on either side of it, as far as its tower has any."""
+    channels = values_NTCHW.shape[2]
+    total = values_NTCHW.clone()
     for distance in range(1, min(WINDOW // 2, channels - 1) + 1):
         overlap = channels - distance
-        total.narrow(1, distance, overlap).add_(values_NCHW.narrow(1, 0, overlap))
-        total.narrow(1, 0, overlap).add_(values_NCHW.narrow(1, distance, overlap))
+        total.narrow(2, distance, overlap).add_(values_NTCHW.narrow(2, 0, overlap))
+        total.narrow(2, 0, overlap).add_(values_NTCHW.narrow(2, distance, overlap))
     return total
 
 
-def local_response_norm(activations_NCHW: Tensor) -> Tensor:
+def local_response_norm(activations_NCHW: Tensor, *, towers: int = 1, averaged: bool = False) -> Tensor:
     """bᵢ = aᵢ / (k + α·Σ aⱼ²)^β over the n channels around i, k=2, n=5, α=1e-4, β=0.75 (P §3.3).
 
-    The sum is not divided by n, unlike torch.nn.LocalResponseNorm's. A tower passes its own channels only,
-    so that no window reaches into another tower. Any floating dtype and memory format; same shape out.
+    C is divided evenly among `towers`, and no window reaches from one into another. The paper's sum is not
+    divided by n, unlike torch.nn.LocalResponseNorm's; `averaged` divides it, as the 2012 source did. Any
+    floating dtype and memory format; same shape and dtype out.
     """
-    normalized: Tensor = _LocalResponseNorm.apply(activations_NCHW)  # type: ignore[no-untyped-call]
-    return normalized
+    alpha = ALPHA / WINDOW if averaged else ALPHA
+    # Sums of squares outgrow half precision.
+    exact_NCHW = activations_NCHW if activations_NCHW.dtype == torch.float64 else activations_NCHW.float()
+    activations_NTCHW = torch.unflatten(exact_NCHW, 1, (towers, -1))
+    normalized: Tensor = _LocalResponseNorm.apply(activations_NTCHW, alpha)  # type: ignore[no-untyped-call]
+    return normalized.flatten(1, 2).to(activations_NCHW.dtype)
+
+
+def map_response_norm(activations_NCHW: Tensor) -> Tensor:
+    """bₓ = aₓ / (1 + α·mean a²)^β over the 5×5 pixels around x in its own map, α=1e-3, β=0.75.
+
+    The second norm of the 2012 source's conv2 (its net 145). Beyond a map's edge are zeros, which count.
+    """
+    mean = F.avg_pool2d(activations_NCHW.square(), _MAP_SIDE, stride=1, padding=_MAP_SIDE // 2)
+    root = (mean * _MAP_ALPHA + _MAP_K).rsqrt()
+    return activations_NCHW * root * root.sqrt()

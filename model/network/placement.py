@@ -12,7 +12,7 @@ from model.errors import BadPlacementError
 
 @dataclass(frozen=True)
 class Placement:
-    """A device for each tower, or one that all towers share.
+    """Devices, and with them how the towers are computed: each by itself, or all together on one device.
 
     The devices of `two` may be the same one: the towers are two all the same, and exchange as ever.
     """
@@ -29,8 +29,11 @@ class Placement:
         """Raises BadPlacementError for a device that this machine does not have."""
         return cls((_present(first), _present(second)))
 
-    def device_of(self, tower: int) -> torch.device:
-        return self.devices[tower % len(self.devices)]
+    def parts(self, towers: int) -> tuple[tuple[int, ...], ...]:
+        """For each device, which of so many towers stand on it."""
+        if len(self.devices) == 1:
+            return (tuple(range(towers)),)
+        return tuple((tower,) for tower in range(len(self.devices)))
 
 
 def _present(name: str | torch.device) -> torch.device:

@@ -1,6 +1,6 @@
-"""What one tower holds and computes: its share of each layer, on its device.
+"""What a device holds of the network and computes: one tower, or several side by side.
 
-Shapes: N images, C channels of one tower, H×W a map, F features of one tower.
+Shapes: N images, C channels and F features of the towers held, H×W a map.
 """
 
 from __future__ import annotations
@@ -12,54 +12,96 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.config import ModelConfig
-from model.network.architecture import FollowUp, Layer
-from model.network.lrn import local_response_norm
+from model.network.architecture import Layer
+from model.network.canonical import Part, held_towers
+from model.network.exchange import Arrival
+from model.network.lrn import local_response_norm, map_response_norm
+from model.network.table import FollowUp
 
 _STARTING_STD = 0.01  # P §5
 
 
 class TowerLayer(nn.Module):
-    """One tower's share of a layer, and what follows it (activation, LRN, pooling, dropout).
+    """The share of a layer that belongs to the towers of one part of the network, and what follows it.
 
-    Filled as P §5 says, from torch's global generator; `starting_parameters` fills it from a seed.
+    What several towers read each by itself are groups of a convolution. What comes from several parts is read
+    through a weight for each, so that work on what is here need not wait for what is on its way; `nearest`
+    is the part that is here. Filled as P §5 says, from torch's global generator; `starting_parameters` fills
+    it from a seed.
     """
 
-    def __init__(self, layer: Layer, config: ModelConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        layer: Layer,
+        config: ModelConfig,
+        device: torch.device,
+        *,
+        towers: int,
+        sources: int = 1,
+        nearest: int = 0,
+    ) -> None:
         super().__init__()
         self._layer = layer
         self._config = config
-        weight = torch.empty(layer.weight_shape, device=device).normal_(std=_STARTING_STD)
-        if layer.is_convolution:
-            # Pooling and convolution run several times faster with a pixel's channels side by side.
-            weight = weight.contiguous(memory_format=torch.channels_last)
-        self.weight = nn.Parameter(weight)
-        self.bias = nn.Parameter(torch.full(layer.weight_shape[:1], layer.starting_bias, device=device))
+        self._towers = towers
+        self._groups = towers if layer.reads_own else 1
+        self._order = sorted(range(sources), key=lambda source: source != nearest)
+        outputs, inputs, *sides = layer.weight_shape
+        shape = (towers * outputs, inputs // sources, *sides)
+        self.weights = nn.ParameterList(_starting_weight(shape, device) for _ in range(sources))
+        self.bias = nn.Parameter(torch.full(shape[:1], layer.starting_bias, device=device))
+        self.norm = nn.BatchNorm2d(shape[0], device=device) if layer.batch_normalized else None
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """[N, C, H, W] → [N, C', H', W'] for a convolution, any → [N, F] for a fully connected layer."""
-        outputs = self._convolve(inputs) if self._layer.is_convolution else self._connect(inputs)
+    def forward(self, sources: Sequence[Arrival]) -> Tensor:
+        """From each source [N, C, H, W] or [N, F] → [N, C', H', W'] of a convolution, else [N, F']."""
+        multiply = self._convolve if self._layer.is_convolution else self._connect
+        first, *others = self._order
+        outputs = multiply(sources[first].values, self.weights[first], self.bias)
+        for other in others:
+            outputs = outputs + multiply(sources[other].values, self.weights[other], None)
         for step in self._layer.then:
             outputs = self._follow_up(step, outputs)
         return outputs
 
-    def _convolve(self, maps_NCHW: Tensor) -> Tensor:
+    def _convolve(self, maps_NCHW: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         before, after = self._layer.padding
         if before != after:
             maps_NCHW = F.pad(maps_NCHW, (before, after, before, after))
             before = 0
-        return F.conv2d(maps_NCHW, self.weight, self.bias, self._layer.stride, before)
+        return F.conv2d(maps_NCHW, weight, bias, self._layer.stride, before, groups=self._groups)
 
-    def _connect(self, inputs: Tensor) -> Tensor:
-        return F.linear(inputs.flatten(1), self.weight, self.bias)
+    def _connect(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        features_NF = inputs.flatten(1)
+        if self._groups == 1:
+            return F.linear(features_NF, weight, bias)
+        pairs = zip(features_NF.chunk(self._groups, dim=1), weight.chunk(self._groups), strict=True)
+        outputs_NF = torch.cat([F.linear(own_NF, rows) for own_NF, rows in pairs], dim=1)
+        return outputs_NF if bias is None else outputs_NF + bias
 
     def _follow_up(self, step: FollowUp, values: Tensor) -> Tensor:
-        if step == "activation":
-            return values.relu_() if self._config.activation == "relu" else values.tanh_()
-        if step == "lrn":
-            return local_response_norm(values) if self._config.lrn else values
-        if step == "pool":
-            return self._pool(values)
-        return F.dropout(values, self._config.dropout, self.training)
+        match step:
+            case "activation":
+                return values.relu_() if self._config.activation == "relu" else values.tanh_()
+            case "batch-norm":
+                assert self.norm is not None
+                normalized: Tensor = self.norm(values)
+                return normalized
+            case "lrn":
+                return local_response_norm(values, towers=self._towers, averaged=self._config.norm != "lrn")
+            case "map-lrn":
+                return map_response_norm(values)
+            case "pool":
+                return self._pool(values)
+            case "dropout":
+                return self._drop(values)
+
+    def _drop(self, features_NF: Tensor) -> Tensor:
+        # Tower by tower, so that chance has the same order whether they are computed together or apart.
+        kept = [
+            F.dropout(tower_NF, self._config.dropout, self.training)
+            for tower_NF in features_NF.chunk(self._towers, dim=1)
+        ]
+        return kept[0] if len(kept) == 1 else torch.cat(kept, dim=1)
 
     def _pool(self, maps_NCHW: Tensor) -> Tensor:
         # P §3.4: a side of n becomes ⌊n/2⌋ either way; on an even side the last window of 3 hangs over.
@@ -68,16 +110,37 @@ class TowerLayer(nn.Module):
         return F.max_pool2d(maps_NCHW, kernel_size=2, stride=2)
 
 
-class Tower(nn.Module):
-    """One tower's share of every layer it holds, each under the layer's name."""
+def _starting_weight(shape: Sequence[int], device: torch.device) -> nn.Parameter:
+    weight = torch.empty(tuple(shape), device=device).normal_(std=_STARTING_STD)
+    if weight.ndim == 4:
+        # Pooling and convolution run several times faster with a pixel's channels side by side.
+        weight = weight.contiguous(memory_format=torch.channels_last)
+    return nn.Parameter(weight)
 
-    def __init__(self, layers: Sequence[Layer], config: ModelConfig, device: torch.device) -> None:
+
+class TowerPart(nn.Module):
+    """One part of the network: its towers' share of every layer they hold, each under the layer's name."""
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        config: ModelConfig,
+        parts: Sequence[Part],
+        place: int,
+        device: torch.device,
+    ) -> None:
         super().__init__()
         self.device = device
         for layer in layers:
-            self.add_module(layer.name, TowerLayer(layer, config, device))
+            towers = held_towers(parts[place], layer)
+            reads = {"sources": len(parts), "nearest": place} if layer.exchange else {}
+            if towers:
+                self.add_module(layer.name, TowerLayer(layer, config, device, towers=towers, **reads))
 
-    def run(self, layer: Layer, inputs: Tensor) -> Tensor:
-        """The tower's outputs of a layer that it holds."""
-        outputs: Tensor = self.get_submodule(layer.name)(inputs)
+    def holds(self, layer: Layer) -> bool:
+        return layer.name in self._modules
+
+    def run(self, layer: Layer, sources: Sequence[Arrival]) -> Tensor:
+        """The part's outputs of a layer that it holds."""
+        outputs: Tensor = self.get_submodule(layer.name)(sources)
         return outputs

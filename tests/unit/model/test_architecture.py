@@ -72,7 +72,10 @@ def test_the_network_holds_the_parameters_of_the_table(name: str, pooling: str) 
     assert stored == canonical_shapes(network.layers)
 
 
-@pytest.mark.parametrize(("name", "expected"), [("alexnet-tiny", 371_146), ("cifar-4layer", 89_578)])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("alexnet-tiny", 371_146), ("alexnet-tiny-half", 293_642), ("cifar-4layer", 89_578)],
+)
 def test_small_presets_keep_their_size(name: str, expected: int) -> None:
     layers = layers_of(ModelConfig.preset(name, num_classes=10))
     assert sum(layer.parameters for layer in layers) == expected
@@ -87,7 +90,14 @@ def test_without_exchange_only_the_output_reads_both_towers() -> None:
 
 @pytest.mark.parametrize(
     ("overrides", "changed"),
-    [({"activation": "tanh"}, True), ({"lrn": False}, True), ({"pooling": "disjoint"}, True), ({}, False)],
+    [
+        ({"activation": "tanh"}, True),
+        ({"lrn": False}, True),
+        ({"norm": "lrn-2012"}, True),
+        ({"norm": "batch"}, True),
+        ({"pooling": "disjoint"}, True),
+        ({}, False),
+    ],
 )
 def test_each_switch_changes_the_logits(overrides: dict[str, object], changed: bool) -> None:
     plain = AlexNet(ModelConfig.preset("alexnet-tiny", num_classes=10), Placement.one("cpu"))
@@ -96,3 +106,21 @@ def test_each_switch_changes_the_logits(overrides: dict[str, object], changed: b
     switched.load_canonical_parameters(plain.canonical_parameters())
     images_N3SS = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 60
     assert bool((plain(images_N3SS) != switched(images_N3SS)).any()) is changed
+
+
+def test_batch_norm_stands_before_the_activation_of_every_convolution_in_lrns_place() -> None:
+    layers = layers_of(ModelConfig.preset("alexnet", num_classes=1000, norm="batch"))
+    after = {layer.name: layer.then for layer in layers}
+    assert after["conv1"] == after["conv2"] == ("batch-norm", "activation", "pool")
+    assert after["conv3"] == after["conv4"] == ("batch-norm", "activation")
+    assert after["conv5"] == ("batch-norm", "activation", "pool")
+    # A scale and a shift for each of 96 + 256 + 384 + 384 + 256 kernels.
+    assert sum(layer.parameters for layer in layers) == 60_965_224 + 2 * 1_376
+
+
+def test_the_2012_order_is_the_sources() -> None:
+    layers = layers_of(ModelConfig.preset("alexnet", num_classes=1000, norm="lrn-2012"))
+    after = {layer.name: layer.then for layer in layers}
+    assert after["conv1"] == ("lrn", "pool", "activation")
+    assert after["conv2"] == ("activation", "lrn", "map-lrn", "pool")
+    assert not any("lrn" in layer.then for layer in layers[2:])

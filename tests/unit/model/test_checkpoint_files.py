@@ -53,7 +53,9 @@ def test_training_continues_from_a_checkpoint_in_another_placement(
         each.end_epoch(0.75)
         list(each.train_epoch([eight_views]))
     expected, restored = tiny_network.canonical_parameters(), network.canonical_parameters()
-    assert all(torch.equal(expected[name], restored[name]) for name in expected)
+    for name, value in expected.items():
+        # Towers computed together add up in another order.
+        torch.testing.assert_close(restored[name], value, rtol=1e-4, atol=1e-6)
 
 
 def test_the_folder_holds_tensors_and_json_alone(folder: Path, tiny_network: AlexNet) -> None:

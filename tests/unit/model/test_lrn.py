@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.network.lrn import local_response_norm
+from model.network.lrn import local_response_norm, map_response_norm
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
@@ -66,3 +66,48 @@ def test_the_input_and_its_layout_are_kept() -> None:
     output = local_response_norm(values)
     assert output.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(values, before)
+
+
+def test_no_window_reaches_into_another_tower() -> None:
+    values = activations(12, torch.channels_last, torch.float64)
+    expected = torch.cat([formula(tower) for tower in values.chunk(2, dim=1)], dim=1)
+    together = local_response_norm(values, towers=2)
+    torch.testing.assert_close(together, expected, rtol=1e-13, atol=1e-13)
+    assert not torch.allclose(together, local_response_norm(values))
+    assert together.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_the_gradient_with_two_towers_is_the_numerical_one(averaged: bool) -> None:
+    values = activations(8, torch.channels_last, torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda maps: local_response_norm(maps, towers=2, averaged=averaged), values
+    )
+
+
+def test_averaged_it_is_torchs_own_as_the_2012_source_ran_it() -> None:
+    values = activations(16, torch.contiguous_format, torch.float64)
+    source = torch.nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2)
+    own = local_response_norm(values, averaged=True)
+    torch.testing.assert_close(own, source(values), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_rounds_the_result_alone(dtype: torch.dtype) -> None:
+    # Squares of these are beyond what float16 can hold.
+    values = activations(16, torch.channels_last, torch.float64).mul(4).to(dtype)
+    own = local_response_norm(values)
+    assert own.dtype == dtype
+    torch.testing.assert_close(own, formula(values.double()).to(dtype))
+
+
+def test_the_norm_within_maps_is_the_2012_sources() -> None:
+    values = activations(3, torch.channels_last, torch.float64)
+    expected = torch.empty_like(values)
+    height, width = values.shape[2:]
+    for y in range(height):
+        for x in range(width):
+            window = values[:, :, max(0, y - 2) : y + 3, max(0, x - 2) : x + 3]
+            sums = window.square().sum(dim=(2, 3))
+            expected[:, :, y, x] = values[:, :, y, x] / (1 + 1e-3 / 25 * sums) ** 0.75
+    torch.testing.assert_close(map_response_norm(values), expected, rtol=1e-12, atol=1e-12)

@@ -46,6 +46,8 @@ def test_configs_survive_json() -> None:
     [
         ("cifar-4layer", {"exchange": False}, ["exchange=False", "network='cifar-4layer'"]),
         ("cifar-4layer", {"dropout": 0.5}, ["dropout=0.5", "network='cifar-4layer'"]),
+        ("cifar-4layer", {"norm": "lrn-2012"}, ["norm='lrn-2012'", "network='cifar-4layer'"]),
+        ("alexnet", {"norm": "batch", "lrn": False}, ["norm='batch'", "lrn=False"]),
         ("alexnet", {"network": "alexnet-tiny"}, ["network", "preset='alexnet'"]),
         ("resnet", {}, ["'resnet'", "alexnet-tiny"]),
     ],
@@ -61,7 +63,14 @@ def test_nonsense_is_refused_naming_both_fields(
 
 @pytest.mark.parametrize(
     "overrides",
-    [{"dropout": 1.0}, {"dropout": -0.1}, {"activation": "gelu"}, {"lrn": "yes"}, {"layers": 9}],
+    [
+        {"dropout": 1.0},
+        {"dropout": -0.1},
+        {"activation": "gelu"},
+        {"lrn": "yes"},
+        {"norm": "group"},
+        {"layers": 9},
+    ],
 )
 def test_values_out_of_range_are_refused_naming_the_field(overrides: dict[str, object]) -> None:
     with pytest.raises(ValidationError) as refusal:

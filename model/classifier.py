@@ -1,6 +1,7 @@
 """From the bytes of a photo to its most likely classes, by a published model.
 
-Shapes: N photos, S the side they are stored at, C the side of a view, V views of a photo, K classes.
+Shapes: N photos, S the side they are stored at, C the side of a view, V views of a photo, K classes, F
+features of an embedding.
 """
 
 from __future__ import annotations
@@ -78,9 +79,7 @@ class Classifier:
         From the centre view, or with `views=10` the mean of the softmax over corners, centre and their mirror
         images (P §4.1). Raises ValueError for another number of views.
         """
-        # Decoded photos may be views of read-only bytes, which torch does not take.
-        writable_NSS3 = np.require(photos_NSS3, requirements="W")
-        images_NSS3 = torch.from_numpy(writable_NSS3).to(self._network.input_device)
+        images_NSS3 = self._on_device(photos_NSS3)
         if views == 1:
             views_NV3CC = self._views.centre_view(images_NSS3)[:, None]
         elif views == 10:
@@ -91,3 +90,28 @@ class Classifier:
         probabilities_NK = logits_MK.softmax(dim=1).view(*views_NV3CC.shape[:2], -1).mean(dim=1)
         answer: NDArray[np.float32] = probabilities_NK.cpu().numpy()
         return answer
+
+    def embed(self, image_bytes: bytes) -> NDArray[np.float32]:
+        """A photo's embedding, float32 [F], as `embeddings` has it.
+
+        Raises UnusablePhotoError for bytes that are no photo.
+        """
+        photo = square_photo(image_bytes, self.published.image_size)
+        answer: NDArray[np.float32] = self.embeddings(photo[None])[0]
+        return answer
+
+    @torch.inference_mode()
+    def embeddings(self, photos_NSS3: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [N, S, S, 3], S the published image_size → float32 [N, F], from the centre view.
+
+        What the output layer reads: fc7's 4,096 activations in `alexnet`, by whose L2 distance the paper
+        finds the photos that are alike (P §6).
+        """
+        views_N3CC = self._views.centre_view(self._on_device(photos_NSS3))
+        answer: NDArray[np.float32] = self._network.embedding(views_N3CC).cpu().numpy()
+        return answer
+
+    def _on_device(self, photos_NSS3: NDArray[np.uint8]) -> Tensor:
+        # Decoded photos may be views of read-only bytes, which torch does not take.
+        writable_NSS3 = np.require(photos_NSS3, requirements="W")
+        return torch.from_numpy(writable_NSS3).to(self._network.input_device)

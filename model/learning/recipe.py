@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Initialization = Literal["paper", "fan-in"]
+from model.learning.optimizer_config import MomentumConfig, Optimizer
+from model.learning.presets import PRESETS, Preset
+from model.learning.schedule_config import EpochsSchedule, Schedule
+from model.learning.strict import Strict
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-class PlateauSchedule(_Strict):
-    """Divide the learning rate by 10 whenever the validation error has stopped improving (P §5).
-
-    It has stopped when `patience_epochs` epochs in a row brought no new lowest top-1 error: how its authors
-    judged it, the paper does not say. After `drops` divisions the rate stays.
-    """
-
-    kind: Literal["plateau"] = "plateau"
-    patience_epochs: int = Field(default=5, ge=1)
-    drops: int = Field(default=3, ge=0)
+Initialization = Literal["paper", "original", "fan-in"]
+Precision = Literal["fp32", "tf32", "bf16"]
+Execution = Literal["eager", "compile", "cuda-graph"]
 
 
-class PolySchedule(_Strict):
-    """Rise linearly over the first `warmup_fraction` of all steps, then fall to 0 as (1 − progress)^power."""
-
-    kind: Literal["poly"] = "poly"
-    power: float = Field(default=1.0, gt=0)
-    warmup_fraction: float = Field(default=0.0, ge=0, lt=1)
-
-
-Schedule = Annotated[PlateauSchedule | PolySchedule, Field(discriminator="kind")]
-
-
-class RecipeConfig(_Strict):
+class RecipeConfig(Strict):
     """Everything that decides how a network learns, besides the network, the photos and the seed.
 
     Training ends after `epochs`, or after `max_steps` steps where that is sooner. `global_batch_size` counts
-    the photos of one step on all workers. `initialization` is explained in `model.learning.initialize`;
-    `random_crop`, `flip` and `colour_noise` are the paper's augmentations (P §4.1).
+    the photos of one step on all workers. `learning_rate` is that of the first steps, or the highest where
+    there is a warm-up; `weight_decay` and `momentum` are as the optimizer's formula has them.
+    `initialization` is explained in `model.learning.initialize`; `random_crop`, `flip` and `colour_noise` are
+    the paper's augmentations (P §4.1). A view that got colour noise is divided by `colour_noise_divisor`, the
+    mean image having been subtracted. `precision` is explained in `model.learning.precision`, `execution` in
+    `model.learning.execution`.
+
+    The loss is the cross-entropy against the one class of each photo, unsmoothed. What is evaluated, stored
+    and published are the parameters of the last step themselves, not a moving average of them.
+
     Raises pydantic's ValidationError for an unknown field or a value outside its range.
     """
 
@@ -52,49 +39,47 @@ class RecipeConfig(_Strict):
     learning_rate: float = Field(gt=0, allow_inf_nan=False)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=0.0005, ge=0, allow_inf_nan=False)
+    optimizer: Optimizer = MomentumConfig()
     schedule: Schedule
     initialization: Initialization
     random_crop: bool = True
     flip: bool = True
     colour_noise: bool = True
+    colour_noise_divisor: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    precision: Precision = "fp32"
+    execution: Execution = "eager"
 
     @classmethod
     def preset(cls, name: str, **overrides: Any) -> Self:
         """The named recipe, less the overrides. Raises ValueError for an unknown name."""
-        recipe = _PRESETS.get(name)
-        if recipe is None:
-            raise ValueError(f"recipe preset {name!r} is not one of {', '.join(_PRESETS)}")
-        return cls.model_validate(dict(recipe) | overrides)
+        return cls.model_validate({**_known(name).recipe, **overrides})
+
+    @classmethod
+    def network_switches(cls, name: str) -> dict[str, Any]:
+        """What the named recipe's source had otherwise in the network: overrides for `ModelConfig.preset`.
+
+        Raises ValueError for an unknown name.
+        """
+        return dict(_known(name).network)
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Steps from the start of training to its end."""
         steps = self.epochs * steps_per_epoch
         return steps if self.max_steps is None else min(steps, self.max_steps)
 
+    def has_colour_noise(self, epoch: int) -> bool:
+        """Whether views get colour noise in an epoch, counted from 0."""
+        stage = self.schedule.stage_of(epoch) if isinstance(self.schedule, EpochsSchedule) else None
+        return self.colour_noise and (stage is None or stage.colour_noise)
 
-_PRESETS: Final = MappingProxyType(
-    {
-        # P §5.
-        "paper": MappingProxyType(
-            {
-                "epochs": 90,
-                "global_batch_size": 128,
-                "learning_rate": 0.01,
-                "schedule": PlateauSchedule(),
-                "initialization": "paper",
-            }
-        ),
-        # For minutes on a CPU. Chosen by trial on CIFAR-10 and scanned digits: alexnet-tiny does not leave
-        # chance in a few epochs from the paper's start, and colour noise pays only in longer runs.
-        "quick": MappingProxyType(
-            {
-                "epochs": 4,
-                "global_batch_size": 64,
-                "learning_rate": 0.004,
-                "schedule": PolySchedule(warmup_fraction=0.15),
-                "initialization": "fan-in",
-                "colour_noise": False,
-            }
-        ),
-    }
-)
+    @property
+    def layers_with_own_rate(self) -> set[str]:
+        """The layers that the schedule names; the network must have them."""
+        return self.schedule.layers if isinstance(self.schedule, EpochsSchedule) else set()
+
+
+def _known(name: str) -> Preset:
+    preset = PRESETS.get(name)
+    if preset is None:
+        raise ValueError(f"recipe preset {name!r} is not one of {', '.join(PRESETS)}")
+    return preset

@@ -1,4 +1,4 @@
-"""The learning rate of each step."""
+"""The learning rates of each step."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from model.learning.recipe import PlateauSchedule, PolySchedule, RecipeConfig
+from model.learning.rates import Rates
+from model.learning.recipe import RecipeConfig
+from model.learning.schedule_config import (
+    EpochsSchedule,
+    ExponentialSchedule,
+    PlateauSchedule,
+    PolySchedule,
+)
 
 ScheduleState = dict[str, int | float | None]
 
 
 class LearningRateSchedule(Protocol):
-    def rate(self, step: int) -> float:
-        """The learning rate of a step, of which the first is 0."""
+    def rates(self, step: int, epoch: int) -> Rates:
+        """The learning rates of a step in an epoch; both are counted from 0, from the start of training."""
 
     def end_epoch(self, val_top1_error: float | None) -> None:
         """Tells how good the network is after an epoch: a fraction, or None where nothing was measured."""
@@ -25,9 +32,16 @@ class LearningRateSchedule(Protocol):
 
 
 def schedule_of(recipe: RecipeConfig, total_steps: int) -> LearningRateSchedule:
-    if isinstance(recipe.schedule, PlateauSchedule):
-        return PlateauRate(recipe.learning_rate, recipe.schedule)
-    return PolyRate(recipe.learning_rate, recipe.schedule, total_steps)
+    base, schedule = recipe.learning_rate, recipe.schedule
+    match schedule:
+        case PlateauSchedule():
+            return PlateauRate(base, schedule)
+        case PolySchedule():
+            return PolyRate(base, schedule, total_steps)
+        case ExponentialSchedule():
+            return ExponentialRate(base, schedule, total_steps)
+        case EpochsSchedule():
+            return EpochsRate(base, schedule)
 
 
 @dataclass
@@ -47,8 +61,8 @@ class PlateauRate:
         self._schedule = schedule
         self._plateau = _Plateau()
 
-    def rate(self, step: int) -> float:
-        return self._base / 10.0**self._plateau.drops_done
+    def rates(self, step: int, epoch: int) -> Rates:
+        return Rates(self._base / 10.0**self._plateau.drops_done)
 
     def end_epoch(self, val_top1_error: float | None) -> None:
         plateau = self._plateau
@@ -70,8 +84,21 @@ class PlateauRate:
         self._plateau = _Plateau(**state)  # type: ignore[arg-type]  # the state that state_dict gave
 
 
-class PolyRate:
-    """A linear warm-up, then a polynomial decay to 0 at the last step: a function of the step alone."""
+class _Stateless:
+    """A schedule that follows from the step and the epoch alone."""
+
+    def end_epoch(self, val_top1_error: float | None) -> None:
+        """The rates do not depend on it."""
+
+    def state_dict(self) -> ScheduleState:
+        return {}
+
+    def load_state_dict(self, state: ScheduleState) -> None:
+        """There is none."""
+
+
+class PolyRate(_Stateless):
+    """A linear warm-up, then a polynomial decay to 0 at the last step."""
 
     def __init__(self, base: float, schedule: PolySchedule, total_steps: int) -> None:
         self._base = base
@@ -79,17 +106,40 @@ class PolyRate:
         self._warmup_steps = round(schedule.warmup_fraction * total_steps)
         self._total_steps = total_steps
 
-    def rate(self, step: int) -> float:
+    def rates(self, step: int, epoch: int) -> Rates:
         if step < self._warmup_steps:
-            return self._base * (step + 1) / self._warmup_steps
+            return Rates(self._base * (step + 1) / self._warmup_steps)
         progress = (step - self._warmup_steps) / (self._total_steps - self._warmup_steps)
-        return self._base * math.pow(1 - progress, self._power)
+        return Rates(self._base * math.pow(1 - progress, self._power))
 
-    def end_epoch(self, val_top1_error: float | None) -> None:
-        """The rate does not depend on it."""
 
-    def state_dict(self) -> ScheduleState:
-        return {}
+class ExponentialRate(_Stateless):
+    """An exponential decay, with every step or in equal drops."""
 
-    def load_state_dict(self, state: ScheduleState) -> None:
-        """There is none."""
+    def __init__(self, base: float, schedule: ExponentialSchedule, total_steps: int) -> None:
+        self._base = base
+        self._schedule = schedule
+        self._total_steps = total_steps
+
+    def rates(self, step: int, epoch: int) -> Rates:
+        return Rates(self._base / self._schedule.total_division ** self._share_of_fall(step))
+
+    def _share_of_fall(self, step: int) -> float:
+        drops = self._schedule.drops
+        if drops is None:
+            return step / self._total_steps
+        return step * (drops + 1) // self._total_steps / drops
+
+
+class EpochsRate(_Stateless):
+    """The rates of a table by epoch."""
+
+    def __init__(self, base: float, schedule: EpochsSchedule) -> None:
+        self._base = base
+        self._schedule = schedule
+
+    def rates(self, step: int, epoch: int) -> Rates:
+        stage = self._schedule.stage_of(epoch)
+        if stage is None:
+            return Rates(self._base)
+        return Rates(stage.learning_rate, stage.layer_learning_rates)

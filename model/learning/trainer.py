@@ -18,7 +18,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from model.errors import DivergedError
 from model.learning.metrics import Evaluation, evaluate_logits
-from model.learning.optimizer import MomentumDescent
+from model.learning.optimizer import optimizer_of
+from model.learning.precision import casting_to, products_in
 from model.learning.recipe import RecipeConfig
 from model.learning.schedule import ScheduleState, schedule_of
 
@@ -28,7 +29,10 @@ Batch = tuple[Tensor, Tensor]
 @dataclass(frozen=True)
 class StepReport:
     """One step done: how many there were since training began, the epoch (from 0) it fell into, this rank's
-    mean loss in nats before the update, the learning rate of the update, and this rank's images in it."""
+    mean loss in nats before the update, the learning rate of the update, and this rank's images in it.
+
+    The learning rate is that of weights in layers which have none of their own.
+    """
 
     step: int
     epoch: int
@@ -51,6 +55,7 @@ class Trainer:
 
     Chance (dropout) is a function of (seed, rank, step): torch's generators are seeded before each step, so
     training continues from a state exactly as it would have gone on.
+    Raises ValueError for a recipe with learning rates for layers that the network does not have.
     """
 
     def __init__(
@@ -61,10 +66,9 @@ class Trainer:
         self.total_steps = recipe.total_steps(steps_per_epoch)
         self._network = network
         self._bare_network = network.module if isinstance(network, DistributedDataParallel) else network
-        self._optimizer = MomentumDescent(
-            self._bare_network.named_parameters(), recipe.momentum, recipe.weight_decay
-        )
+        self._optimizer = optimizer_of(recipe, self._bare_network.named_parameters())
         self._schedule = schedule_of(recipe, self.total_steps)
+        self._precision = recipe.precision
         self._seed = seed
         self._rank = rank
 
@@ -97,10 +101,11 @@ class Trainer:
         """Sums over the batches, without dropout; every rank may see another number of them."""
         self._network.eval()
         total = Evaluation()
-        with torch.inference_mode():
+        with torch.inference_mode(), products_in(self._precision):
             for images_N3SS, labels_N in batches:
-                logits_NK = self._bare_network(images_N3SS)
-                total += evaluate_logits(logits_NK, labels_N.to(logits_NK.device))
+                with casting_to(self._precision, images_N3SS.device):
+                    logits_NK = self._bare_network(images_N3SS)
+                    total += evaluate_logits(logits_NK, labels_N.to(logits_NK.device))
         return total
 
     def state_dict(self) -> TrainerState:
@@ -119,19 +124,21 @@ class Trainer:
         self._optimizer.load_velocity(state["velocity"])
 
     def _train_step(self, images_N3SS: Tensor, labels_N: Tensor) -> StepReport:
-        learning_rate = self._schedule.rate(self.step)
+        rates = self._schedule.rates(self.step, self.epoch)
         torch.manual_seed(self._step_seed())
-        logits_NK = self._network(images_N3SS)
-        loss = F.cross_entropy(logits_NK, labels_N.to(logits_NK.device))
         self._network.zero_grad()
-        torch.autograd.backward(loss)
+        with products_in(self._precision):
+            with casting_to(self._precision, images_N3SS.device):
+                logits_NK = self._network(images_N3SS)
+                loss = F.cross_entropy(logits_NK, labels_N.to(logits_NK.device))
+            torch.autograd.backward(loss)
         # Looked at only now: with several ranks, all of them have to take part in backward.
         loss_value = loss.item()
         if not math.isfinite(loss_value):
-            raise DivergedError(self.step + 1, learning_rate, loss_value)
-        self._optimizer.step(learning_rate)
+            raise DivergedError(self.step + 1, rates.base, loss_value)
+        self._optimizer.step(rates)
         self.step += 1
-        return StepReport(self.step, self.epoch, loss_value, learning_rate, len(labels_N))
+        return StepReport(self.step, self.epoch, loss_value, rates.base, len(labels_N))
 
     def _step_seed(self) -> int:
         sequence = np.random.SeedSequence((self._seed, self._rank, self.step))

@@ -56,14 +56,24 @@ def _sum_over_neighbours(values_NTCHW: Tensor) -> Tensor:
     return total
 
 
-def local_response_norm(activations_NCHW: Tensor, *, towers: int = 1, averaged: bool = False) -> Tensor:
+def local_response_norm(
+    activations_NCHW: Tensor, *, towers: int = 1, averaged: bool = False, relu: bool = False
+) -> Tensor:
     """bᵢ = aᵢ / (k + α·Σ aⱼ²)^β over the n channels around i, k=2, n=5, α=1e-4, β=0.75 (P §3.3).
 
     C is divided evenly among `towers`, and no window reaches from one into another. The paper's sum is not
     divided by n, unlike torch.nn.LocalResponseNorm's; `averaged` divides it, as the 2012 source did. Any
-    floating dtype and memory format; same shape and dtype out.
+    floating dtype and memory format; same shape and dtype out. With `relu`, a = max(activations, 0), for
+    which the activations may be overwritten; on CUDA both are one operation.
     """
     alpha = ALPHA / WINDOW if averaged else ALPHA
+    if activations_NCHW.is_cuda:
+        # Triton comes with torch's CUDA builds alone.
+        from model.network.lrn_triton import relu_lrn
+
+        return relu_lrn(activations_NCHW, towers=towers, alpha=alpha, k=K, relu=relu)
+    if relu:
+        activations_NCHW = activations_NCHW.relu_()
     # Sums of squares outgrow half precision.
     exact_NCHW = activations_NCHW if activations_NCHW.dtype == torch.float64 else activations_NCHW.float()
     activations_NTCHW = torch.unflatten(exact_NCHW, 1, (towers, -1))

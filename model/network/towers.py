@@ -6,6 +6,7 @@ Shapes: N images, C channels and F features of the towers held, H×W a map.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,8 @@ from model.network.lrn import local_response_norm, map_response_norm
 from model.network.table import FollowUp
 
 _STARTING_STD = 0.01  # P §5
+
+_Step = FollowUp | Literal["relu-lrn"]
 
 
 class TowerLayer(nn.Module):
@@ -44,6 +47,7 @@ class TowerLayer(nn.Module):
         self._layer = layer
         self._config = config
         self._towers = towers
+        self._steps = _steps(layer, config)
         self._groups = towers if layer.reads_own else 1
         self._order = sorted(range(sources), key=lambda source: source != nearest)
         outputs, inputs, *sides = layer.weight_shape
@@ -59,7 +63,7 @@ class TowerLayer(nn.Module):
         outputs = multiply(sources[first].values, self.weights[first], self.bias)
         for other in others:
             outputs = outputs + multiply(sources[other].values, self.weights[other], None)
-        for step in self._layer.then:
+        for step in self._steps:
             outputs = self._follow_up(step, outputs)
         return outputs
 
@@ -78,7 +82,7 @@ class TowerLayer(nn.Module):
         outputs_NF = torch.cat([F.linear(own_NF, rows) for own_NF, rows in pairs], dim=1)
         return outputs_NF if bias is None else outputs_NF + bias
 
-    def _follow_up(self, step: FollowUp, values: Tensor) -> Tensor:
+    def _follow_up(self, step: _Step, values: Tensor) -> Tensor:
         match step:
             case "activation":
                 return values.relu_() if self._config.activation == "relu" else values.tanh_()
@@ -86,8 +90,13 @@ class TowerLayer(nn.Module):
                 assert self.norm is not None
                 normalized: Tensor = self.norm(values)
                 return normalized
-            case "lrn":
-                return local_response_norm(values, towers=self._towers, averaged=self._config.norm != "lrn")
+            case "lrn" | "relu-lrn":
+                return local_response_norm(
+                    values,
+                    towers=self._towers,
+                    averaged=self._config.norm == "lrn-2012",
+                    relu=step == "relu-lrn",
+                )
             case "map-lrn":
                 return map_response_norm(values)
             case "pool":
@@ -108,6 +117,17 @@ class TowerLayer(nn.Module):
         if self._config.pooling == "overlapping":
             return F.max_pool2d(maps_NCHW, kernel_size=3, stride=2, ceil_mode=True)
         return F.max_pool2d(maps_NCHW, kernel_size=2, stride=2)
+
+
+def _steps(layer: Layer, config: ModelConfig) -> list[_Step]:
+    """What follows a layer, ReLU and the LRN behind it as one operation."""
+    steps: list[_Step] = []
+    for step in layer.then:
+        if step == "lrn" and steps[-1:] == ["activation"] and config.activation == "relu":
+            steps[-1] = "relu-lrn"
+        else:
+            steps.append(step)
+    return steps
 
 
 def _starting_weight(shape: Sequence[int], device: torch.device) -> nn.Parameter:

@@ -37,6 +37,8 @@ COMMANDS: Final = MappingProxyType(
         "stop": Entry("runs", "stop_run", _TRAINING, "Stop a run after a last checkpoint."),
         "publish": Entry("publish", "publish", _TRAINING, "Publish a run's checkpoint as a model."),
         "classify": Entry("classify", "classify", _TRAINING, "Say what photos show."),
+        "figures": Entry("figures", "app", _TRAINING, "Draw the paper's figures from a model."),
+        "reproduce": Entry("reproduce", "reproduce", _TRAINING, "Try one of the paper's claims on CIFAR-10."),
         "up": Entry("up", "up", _SERVER, "Run the whole stack on this machine."),
         "api": Entry("api", "api", _SERVER, "Run the control plane alone."),
         "serve": Entry("serve", "serve", _SERVER, "Run the classification server alone."),

@@ -1,7 +1,8 @@
 """The folder a job works in: what it was asked, what it writes, and how it is asked to stop.
 
-The job is the only writer of `progress.jsonl`, `events.jsonl`, `error.json` and `checkpoints/`; the control
-plane writes the specification before the job starts, and `STOP` when it should end.
+The job is the only writer of `progress.jsonl`, `events.jsonl`, `placement.json`, `error.json` and
+`checkpoints/`; the control plane writes the specification before the job starts, and `STOP` when it should
+end.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class JobFolder:
     @property
     def error(self) -> Path:
         return self.path / "error.json"
+
+    @property
+    def placement(self) -> Path:
+        return self.path / "placement.json"
 
     @property
     def stop_request(self) -> Path:

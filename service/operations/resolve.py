@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from model.config import ModelConfig
 from model.learning.recipe import RecipeConfig
+from model.network.architecture import layers_of
 from pipeline.shards.manifest import Manifest
 from service.cluster.jobs import ClusterResources
-from service.domain.resolved_run import DatasetPin, ResolvedRun
+from service.domain.resolved_run import Allocation, DatasetPin, ResolvedRun
 from service.domain.spec import RunSpec
 from service.errors import FieldProblem, InvalidSpecError, NotFoundError
 from service.operations.allocation import allocate
@@ -26,29 +27,50 @@ def resolve(
 ) -> ResolvedRun:
     """Completes a specification against a dataset and a cluster, which is asked last.
 
+    The recipe's switches of the network hold where the specification has no others.
     Raises `NotFoundError` for an unknown dataset, `InvalidSpecError` naming each field that cannot be, and
     `InfeasibleError` when the cluster can never hold the workers.
     """
     if not (dataset_dir / "manifest.json").is_file():
         raise NotFoundError(f"no dataset {spec.dataset!r}: prepare it first, or see GET /api/v1/datasets")
     manifest = Manifest.load(dataset_dir)
-    model = _from_preset(
-        ModelConfig,
-        "model",
-        spec.model.preset,
-        {**spec.model.overrides, "num_classes": len(manifest.classes)},
-    )
     recipe = _from_preset(RecipeConfig, "recipe", spec.recipe.preset, spec.recipe.overrides)
+    model = _model(spec, len(manifest.classes))
     _check_fit(spec, model, recipe, manifest)
+    allocation = allocate(spec.resources, resources())
+    _check_devices(recipe, allocation)
     return ResolvedRun(
         run_id=run_id,
         spec=spec,
         model=model,
         recipe=recipe,
         dataset=DatasetPin(name=spec.dataset, path=str(dataset_dir), checksum=manifest.checksum),
-        allocation=allocate(spec.resources, resources()),
+        allocation=allocation,
         versions={name: version(name) for name in RECORDED_VERSIONS},
     )
+
+
+def _model(spec: RunSpec, num_classes: int) -> ModelConfig:
+    wanted = spec.model.overrides
+    brought = {
+        switch: value
+        for switch, value in RecipeConfig.network_switches(spec.recipe.preset).items()
+        if switch not in wanted
+    }
+    try:
+        model: ModelConfig = _from_preset(
+            ModelConfig, "model", spec.model.preset, {**brought, **wanted, "num_classes": num_classes}
+        )
+    except InvalidSpecError as error:
+        # Who did not write a switch has to be told where it comes from.
+        notes = [
+            f" ({switch}={value!r} comes with recipe {spec.recipe.preset!r}, and model.{switch} overrides it)"
+            for switch, value in brought.items()
+        ]
+        raise InvalidSpecError(
+            [problem._replace(message="".join((problem.message, *notes))) for problem in error.problems]
+        ) from error
+    return model
 
 
 def _from_preset(kind: Any, field: str, preset: str, overrides: dict[str, Any]) -> Any:
@@ -92,6 +114,15 @@ def _check_fit(spec: RunSpec, model: ModelConfig, recipe: RecipeConfig, manifest
                 " --val or --val-fraction",
             )
         )
+    unknown = recipe.layers_with_own_rate - {layer.name for layer in layers_of(model)}
+    if unknown:
+        problems.append(
+            FieldProblem(
+                "recipe.schedule.stages",
+                f"layer_learning_rates names {', '.join(sorted(unknown))}, and {spec.model.preset} has"
+                f" {', '.join(layer.name for layer in layers_of(model))}",
+            )
+        )
     train = manifest.splits["train"].num_samples
     if train < recipe.global_batch_size:
         problems.append(
@@ -99,6 +130,27 @@ def _check_fit(spec: RunSpec, model: ModelConfig, recipe: RecipeConfig, manifest
                 "recipe.global_batch_size",
                 f"global_batch_size={recipe.global_batch_size} is more than the {train} training photos"
                 f" of dataset {spec.dataset!r}",
+            )
+        )
+    if problems:
+        raise InvalidSpecError(problems)
+
+
+def _check_devices(recipe: RecipeConfig, allocation: Allocation) -> None:
+    problems = []
+    if recipe.precision == "tf32" and not allocation.gpus_per_worker:
+        problems.append(
+            FieldProblem(
+                "recipe.precision",
+                "precision=tf32 needs GPUs, and the run's workers get none: take fp32 or bf16",
+            )
+        )
+    if recipe.execution == "cuda-graph" and allocation.gpus_per_worker != 1:
+        problems.append(
+            FieldProblem(
+                "recipe.execution",
+                "execution=cuda-graph needs both towers on one GPU, and the run's workers get"
+                f" {allocation.gpus_per_worker} each: ask for devices_per_worker=1, or take eager or compile",
             )
         )
     if problems:

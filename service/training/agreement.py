@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
+from torch import nn
 
 from model.learning.metrics import Evaluation
 from service.domain.job_folder import JobFolder
@@ -32,19 +33,33 @@ class Agreed(NamedTuple):
 
 
 class Agreement:
-    """Sums over the ranks, on the CPU. Every method is collective: all ranks call it at the same point."""
+    """What all ranks know, by way of the CPU. Every method is collective: all call it at the same point."""
 
     def __init__(self, folder: JobFolder, rank: Rank) -> None:
         self._stop_request = folder.stop_request
-        self._rank = rank
+        self.rank = rank
         # A group of its own on the CPU: agreeing does not wait for the GPU's stream.
         self._group = dist.new_group(backend="gloo") if rank.world_size > 1 else None
 
+    def first_says(self, own: bool) -> bool:
+        """What rank 0 says."""
+        (total,) = self._sum([float(own and self.rank.is_first)])
+        return total > 0
+
+    def share_buffers(self, network: nn.Module) -> None:
+        """Gives every rank rank 0's buffers: batch normalisation's statistics, gathered from other photos."""
+        if self._group is None:
+            return
+        for buffer in network.buffers():
+            of_first = buffer.cpu()
+            dist.broadcast(of_first, src=0, group=self._group)
+            buffer.copy_(of_first)
+
     def after_step(self, loss: float) -> Agreed:
         """Averages the ranks' losses, over slices of equal size; rank 0 looks for a stop request."""
-        asked = self._rank.is_first and self._stop_request.exists()
+        asked = self.rank.is_first and self._stop_request.exists()
         total, stop = self._sum([loss, float(asked)])
-        return Agreed(total / self._rank.world_size, stop > 0)
+        return Agreed(total / self.rank.world_size, stop > 0)
 
     def sum_evaluations(self, own: Evaluation) -> Evaluation:
         """What all ranks counted together."""

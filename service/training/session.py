@@ -24,7 +24,7 @@ from pipeline.shards.statistics import Statistics
 from service.domain.events import CheckpointLine, EpochLine, WarningLine
 from service.domain.job_folder import JobFolder, now
 from service.domain.resolved_run import ResolvedRun
-from service.training.agreement import Agreement, Rank
+from service.training.agreement import Agreement
 from service.training.checkpoints import RunCheckpoints
 from service.training.reporter import Reporter
 
@@ -39,39 +39,36 @@ class Session:
     """
 
     def __init__(
-        self, folder: JobFolder, run: ResolvedRun, rank: Rank, network: AlexNet, parallel: nn.Module
+        self,
+        folder: JobFolder,
+        run: ResolvedRun,
+        agreement: Agreement,
+        network: AlexNet,
+        parallel: nn.Module,
     ) -> None:
-        self._run, self._rank = run, rank
+        self._run, self._rank = run, agreement.rank
         dataset = Path(run.dataset.path)
-        statistics = Statistics.load(dataset)
-        mean_image = torch.from_numpy(statistics.mean_image)
+        self._statistics = Statistics.load(dataset)
+        mean_image = torch.from_numpy(self._statistics.mean_image)
         self._device = network.input_device
         self._train, self._val = (self._loader(dataset, split) for split in ("train", "val"))
-        cutter = ViewCutter(mean_image, run.model.input_size, memory_format=torch.channels_last)
-        self._views = EvaluationViews(cutter)
-        self._augmentation = Augmentation(
-            statistics,
-            cutter,
-            run.spec.seed,
-            random_crop=run.recipe.random_crop,
-            flip=run.recipe.flip,
-            colour_noise=run.recipe.colour_noise,
-        )
+        self._cutter = ViewCutter(mean_image, run.model.input_size, memory_format=torch.channels_last)
+        self._views = EvaluationViews(self._cutter)
         self._trainer = Trainer(
             parallel,
             run.recipe,
             steps_per_epoch=len(self._train),
             seed=run.spec.seed,
-            rank=rank.number,
+            rank=self._rank.number,
         )
         self._stall = StallWatch(run.model.num_classes)
-        self._agreement = Agreement(folder, rank)
+        self._agreement, self._network = agreement, network
         self._checkpoints = RunCheckpoints(
             folder, run.spec.checkpoint.keep, network, self._trainer, mean_image
         )
         self._reporter = (
             Reporter(folder, self._trainer.total_steps, run.recipe.global_batch_size)
-            if rank.is_first
+            if self._rank.is_first
             else None
         )
 
@@ -119,6 +116,7 @@ class Session:
 
     def _validate(self, train_loss: float | None, began: float) -> EpochLine:
         """Counts the errors of the whole validation split, each photo once, over all ranks."""
+        self._agreement.share_buffers(self._network)
         with closing(self._validation_batches()) as batches:
             found = self._agreement.sum_evaluations(self._trainer.evaluate(batches))
         self._trainer.end_epoch(found.top1_error)
@@ -139,8 +137,20 @@ class Session:
         epoch = self._trainer.epoch
         done = self._trainer.step - epoch * len(self._train)
         self._train.load_state_dict({"seed": self._run.spec.seed, "epoch": epoch, "step": done})
-        views_of = partial(self._augmentation.training_views, epoch=epoch)
+        views_of = partial(self._augmentation(epoch).training_views, epoch=epoch)
         return device_batches(self._train, views_of, self._device)
+
+    def _augmentation(self, epoch: int) -> Augmentation:
+        recipe = self._run.recipe
+        return Augmentation(
+            self._statistics,
+            self._cutter,
+            self._run.spec.seed,
+            random_crop=recipe.random_crop,
+            flip=recipe.flip,
+            colour_noise=recipe.has_colour_noise(epoch),
+            colour_noise_divisor=recipe.colour_noise_divisor,
+        )
 
     def _validation_batches(self) -> Generator[tuple[Tensor, Tensor]]:
         return device_batches(self._val, lambda images, _: self._views.centre_view(images), self._device)

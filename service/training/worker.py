@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import ray.train
-import ray.train.torch
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from model.config import ModelConfig
+from model.learning.execution import prepare_execution
 from model.learning.initialize import starting_parameters
 from model.network.alexnet import AlexNet
 from model.network.placement import Placement
 from service.domain.job_folder import JobFolder
 from service.domain.resolved_run import ResolvedRun
-from service.training.agreement import Rank
+from service.training.agreement import Agreement, Rank
 from service.training.job import record_failure
+from service.training.placing import place_towers
 from service.training.session import Session
 
 
@@ -32,8 +32,9 @@ def train_worker(config: dict[str, str]) -> None:
     try:
         run = ResolvedRun.model_validate_json(folder.specification.read_text())
         torch.set_num_threads(run.allocation.cpus_per_worker)
-        network = network_of(run)
-        session = Session(folder, run, rank, network, parallel(network, rank))
+        agreement = Agreement(folder, rank)
+        network = network_of(run, place_towers(folder, run, agreement))
+        session = Session(folder, run, agreement, network, parallel(network, rank))
         for evaluation in session.epochs():
             ray.train.report(evaluation.model_dump(include={"epoch", "step", "val_loss", "val_top1_error"}))
     except Exception as error:
@@ -41,20 +42,13 @@ def train_worker(config: dict[str, str]) -> None:
         raise
 
 
-def network_of(run: ResolvedRun) -> AlexNet:
+def network_of(run: ResolvedRun, placement: Placement) -> AlexNet:
     """The run's network on this worker's devices, initialised alike on every worker."""
-    network = AlexNet(run.model, placement_of(run.model, run.allocation.gpus_per_worker))
+    network = AlexNet(run.model, placement)
     start = starting_parameters(run.model, run.recipe.initialization, run.spec.seed)
     network.load_canonical_parameters(start)
+    prepare_execution(network, run.recipe, run.recipe.global_batch_size // run.allocation.num_workers)
     return network
-
-
-def placement_of(model: ModelConfig, gpus: int) -> Placement:
-    """A tower a device where there are devices enough; without GPUs, logical ones on the CPU."""
-    devices = ray.train.torch.get_devices()[:gpus] if gpus else [torch.device("cpu")] * model.towers
-    if model.towers == 1 or len(devices) == 1:
-        return Placement.one(devices[0])
-    return Placement.two(devices[0], devices[1])
 
 
 def parallel(network: AlexNet, rank: Rank) -> nn.Module:

@@ -142,3 +142,67 @@ def test_weights_without_a_mean_image_are_refused(folder: Path, tiny_network: Al
     description.model_copy(update={"weights_sha256": sha256_of(folder / WEIGHTS_FILE)}).save(folder)
     with pytest.raises(BadCheckpointError, match="holds no mean_image"):
         Classifier.load(folder)
+
+
+def rectified(activations: torch.Tensor) -> torch.Tensor:
+    return activations.clamp(min=0)
+
+
+def normalized_and_pooled(activations: torch.Tensor) -> torch.Tensor:
+    """ReLU, then LRN within either half of the channels (P §3.3), then 3×3 maxima at stride 2."""
+    halves = []
+    for half in rectified(activations).chunk(2, dim=1):
+        squares = torch.nn.functional.pad(half**2, (0, 0, 0, 0, 2, 2))
+        sums = sum(squares[:, shift : shift + half.shape[1]] for shift in range(5))
+        halves.append(half / (2 + 1e-4 * sums) ** 0.75)
+    return torch.nn.functional.max_pool2d(torch.cat(halves, dim=1), 3, 2)
+
+
+def fc7_by_hand(parameters: dict[str, torch.Tensor], views: list[NDArray[np.float32]]) -> torch.Tensor:
+    """alexnet-tiny up to fc7, written out in float64 from its table: views [3, 64, 64] → [N, 256]."""
+    weights = {name: tensor.double() for name, tensor in parameters.items()}
+
+    def convolve(inputs: torch.Tensor, layer: str, stride: int, padding: int, groups: int) -> torch.Tensor:
+        weight, bias = weights[f"{layer}.weight"], weights[f"{layer}.bias"]
+        return torch.nn.functional.conv2d(inputs, weight, bias, stride, padding, groups=groups)
+
+    def connect(inputs: torch.Tensor, layer: str) -> torch.Tensor:
+        return rectified(inputs @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"])
+
+    images = torch.nn.functional.pad(torch.from_numpy(np.stack(views)).double(), (0, 3, 0, 3))
+    maps = normalized_and_pooled(convolve(images, "conv1", 2, 0, 1))
+    maps = normalized_and_pooled(convolve(maps, "conv2", 1, 2, 2))
+    maps = rectified(convolve(maps, "conv3", 1, 1, 1))
+    maps = rectified(convolve(maps, "conv4", 1, 1, 2))
+    maps = torch.nn.functional.max_pool2d(rectified(convolve(maps, "conv5", 1, 1, 2)), 3, 2)
+    return connect(connect(maps.flatten(1), "fc6"), "fc7")
+
+
+def test_embeddings_are_fc7s_activations_for_the_centre_view(folder: Path, tiny_network: AlexNet) -> None:
+    found = Classifier.load(folder).embeddings(PHOTOS)
+    expected = fc7_by_hand(tiny_network.canonical_parameters(), [view(photo, 4, 4) for photo in PHOTOS])
+    assert found.dtype == np.float32
+    assert found.shape == (3, 256)
+    assert (found >= 0).all()
+    assert found.std(axis=0).max() > 0.01
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-4)
+
+
+def test_the_output_layer_makes_of_an_embedding_what_classify_answers(
+    folder: Path, tiny_network: AlexNet
+) -> None:
+    classifier = Classifier.load(folder)
+    embedding = classifier.embed(png(PHOTOS[1]))
+    np.testing.assert_allclose(embedding, classifier.embeddings(PHOTOS)[1], rtol=1e-4, atol=1e-5)
+    parameters = tiny_network.canonical_parameters()
+    logits = parameters["fc8.weight"].numpy() @ embedding + parameters["fc8.bias"].numpy()
+    exponentials = np.exp(logits.astype(np.float64))
+    predictions = classifier.classify(png(PHOTOS[1]), top_k=4)
+    assert [prediction.index for prediction in predictions] == np.argsort(-logits).tolist()
+    expected = np.sort(exponentials / exponentials.sum())[::-1]
+    np.testing.assert_allclose([each.probability for each in predictions], expected, rtol=1e-4)
+
+
+def test_what_is_no_photo_has_no_embedding(folder: Path) -> None:
+    with pytest.raises(UnusablePhotoError):
+        Classifier.load(folder).embed(b"GIF of a lie")

@@ -9,6 +9,7 @@ import torch
 
 from model.config import ModelConfig
 from model.learning.initialize import starting_parameters
+from model.learning.recipe import Initialization
 from model.network.alexnet import AlexNet
 from model.network.architecture import layers_of
 from model.network.placement import Placement
@@ -25,6 +26,29 @@ def test_the_papers_start_is_its_section_5() -> None:
         weight = parameters[f"{name}.weight"]
         assert weight.std().item() == pytest.approx(0.01, rel=0.02)
         assert abs(weight.mean().item()) < 5 * 0.01 / math.sqrt(weight.numel())
+
+
+def test_the_sources_start_is_the_papers_but_for_three_wider_layers() -> None:
+    config = ModelConfig.preset("alexnet", num_classes=1000, norm="lrn-2012")
+    papers, original = (starting_parameters(config, name, seed=0) for name in ("paper", "original"))
+    assert papers.keys() == original.keys()
+    differing = {name for name in papers if not torch.equal(papers[name], original[name])}
+    assert differing == {"conv3.weight", "conv4.weight", "conv5.weight"}
+    for name in differing:
+        assert original[name].std().item() == pytest.approx(0.03, rel=0.01)
+        assert abs(original[name].mean().item()) < 5 * 0.03 / math.sqrt(original[name].numel())
+
+
+@pytest.mark.parametrize("initialization", ["paper", "original", "fan-in"])
+def test_batch_normalisation_starts_as_the_identity(initialization: Initialization) -> None:
+    config = ModelConfig.preset("alexnet-tiny", num_classes=10, norm="batch")
+    parameters = starting_parameters(config, initialization, seed=0)
+    assert {name for name in parameters if "norm" in name} == {
+        f"conv{number}.norm.{kind}" for number in range(1, 6) for kind in ("weight", "bias")
+    }
+    for name, value in parameters.items():
+        if "norm" in name:
+            assert bool((value == float(name.endswith("weight"))).all())
 
 
 @pytest.mark.parametrize("name", ["alexnet-tiny", "cifar-4layer"])

@@ -111,3 +111,10 @@ def test_the_norm_within_maps_is_the_2012_sources() -> None:
             sums = window.square().sum(dim=(2, 3))
             expected[:, :, y, x] = values[:, :, y, x] / (1 + 1e-3 / 25 * sums) ** 0.75
     torch.testing.assert_close(map_response_norm(values), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_with_relu_it_is_the_norm_of_what_is_positive() -> None:
+    values = activations(8, torch.channels_last, torch.float64)
+    expected = formula(values.relu())
+    assert (values < 0).any()
+    torch.testing.assert_close(local_response_norm(values.clone(), relu=True), expected)

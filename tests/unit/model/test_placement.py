@@ -9,8 +9,8 @@ import torch
 
 from model.config import ModelConfig
 from model.errors import BadPlacementError
-from model.network.alexnet import AlexNet
 from model.network import fastest_placement as trial
+from model.network.alexnet import AlexNet
 from model.network.fastest_placement import fastest_placement
 from model.network.placement import Placement
 

@@ -85,7 +85,7 @@ def test_a_continued_training_is_the_uninterrupted_one_bit_for_bit(
             break
 
     torch.manual_seed(999)
-    second_part = AlexNet(tiny_config, Placement.one("cpu"))
+    second_part = AlexNet(tiny_config, Placement.two("cpu", "cpu"))
     second_part.load_canonical_parameters(first_part.canonical_parameters())
     second_trainer = Trainer(second_part, recipe, steps_per_epoch=3, seed=2, rank=1)
     second_trainer.load_state_dict(first_trainer.state_dict())
@@ -97,6 +97,72 @@ def test_a_continued_training_is_the_uninterrupted_one_bit_for_bit(
     assert reports[-1].step == trainer.step == 9
     assert reports[-1].learning_rate == 0.001
     assert same_parameters(second_part, whole)
+
+
+@pytest.mark.parametrize("name", ["original", "large-batch"])
+def test_every_recipe_is_continued_in_another_placement_as_it_would_have_gone_on(
+    eight_views: Views, name: str
+) -> None:
+    stages = [
+        {"after_epochs": 1, "learning_rate": 0.001, "layer_learning_rates": {"conv1": 0.0002}},
+        {"after_epochs": 2, "learning_rate": 0.001, "layer_learning_rates": {"conv1": 0.0}},
+    ]
+    schedules = {"original": {"kind": "epochs", "stages": stages}, "large-batch": {"kind": "poly"}}
+    recipe = RecipeConfig.preset(name, epochs=3, schedule=schedules[name])
+    config = ModelConfig.preset("alexnet-tiny", num_classes=4, **RecipeConfig.network_switches(name))
+
+    whole = network_of(config).double()
+    trainer = Trainer(whole, recipe, steps_per_epoch=2)
+    images, labels = eight_views
+    batches = [(images.double() * scale, labels) for scale in (1.0, 0.9)]
+    rates = []
+    for _ in range(3):
+        rates += [report.learning_rate for report in trainer.train_epoch(batches)]
+        trainer.end_epoch(0.5)
+    if name == "original":
+        assert rates == [0.01, 0.01, 0.001, 0.001, 0.001, 0.001]
+
+    first_part = network_of(config).double()
+    first_trainer = Trainer(first_part, recipe, steps_per_epoch=2)
+    list(first_trainer.train_epoch(batches))
+    first_trainer.end_epoch(0.5)
+    list(first_trainer.train_epoch(batches[:1]))
+    second_part = AlexNet(config, Placement.one("cpu")).double()
+    second_part.load_canonical_parameters(first_part.canonical_parameters())
+    second_trainer = Trainer(second_part, recipe, steps_per_epoch=2)
+    state = first_trainer.state_dict()
+    velocity = first_part.division.to_canonical(state["velocity"])
+    state["velocity"] = second_part.division.from_canonical(velocity)
+    second_trainer.load_state_dict(state)
+    list(second_trainer.train_epoch(batches[1:]))
+    second_trainer.end_epoch(0.5)
+    before = second_part.canonical_parameters()
+    list(second_trainer.train_epoch(batches))
+    after = second_part.canonical_parameters()
+
+    expected = whole.canonical_parameters()
+    for key, value in after.items():
+        torch.testing.assert_close(value, expected[key], rtol=1e-9, atol=1e-12)
+        frozen = name == "original" and key.startswith("conv1.")
+        assert torch.equal(value, before[key]) == frozen, key
+
+
+@pytest.mark.parametrize("name", ["original", "large-batch"])
+def test_every_recipe_lowers_the_loss(eight_views: Views, name: str) -> None:
+    config = ModelConfig.preset("alexnet-tiny", num_classes=4, **RecipeConfig.network_switches(name))
+    recipe = RecipeConfig.preset(name, learning_rate={"original": 0.002, "large-batch": 10.0}[name])
+    network = network_of(config)
+    losses = [
+        report.loss for report in Trainer(network, recipe, steps_per_epoch=1).train_epoch([eight_views] * 60)
+    ]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_rates_for_a_layer_that_the_network_lacks_are_refused(tiny_network: AlexNet) -> None:
+    stage = {"after_epochs": 1, "learning_rate": 0.1, "layer_learning_rates": {"fc9": 0.0}}
+    recipe = RecipeConfig.preset("paper", schedule={"kind": "epochs", "stages": [stage]})
+    with pytest.raises(ValueError, match="learning rates for fc9"):
+        Trainer(tiny_network, recipe, steps_per_epoch=1)
 
 
 def test_ranks_draw_different_dropout(tiny_config: ModelConfig, eight_views: Views) -> None:

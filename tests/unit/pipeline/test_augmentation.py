@@ -230,3 +230,33 @@ def test_every_part_can_be_switched_off():
         without = augmentation(4, **{switch: False}).choices(ids, 0)
         for name in whole._fields:
             assert torch.equal(getattr(without, name), getattr(whole, name)) == (name not in names)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_noisy_views_are_divided_as_the_2012_source_divided_them(dtype, memory_format):
+    images, ids = torch.from_numpy(random_photos(10, 12)), torch.arange(10)
+    mean_image = torch.from_numpy(STATISTICS.mean_image)
+    cutter = ViewCutter(mean_image, 12 - SPAN, dtype=dtype, memory_format=memory_format)
+    divided = Augmentation(STATISTICS, cutter, 5, colour_noise_divisor=1.1)
+    views = divided.training_views(images, ids, epoch=3)
+    assert views.dtype == dtype
+    assert views.is_contiguous(memory_format=memory_format)
+    tops, lefts, flips, colours = divided.choices(ids, epoch=3)
+    for place, photo in enumerate(images.double().numpy() - STATISTICS.mean_image):
+        top, left = int(tops[place]), int(lefts[place])
+        crop = photo[top : top + 12 - SPAN, left : left + 12 - SPAN]
+        crop = crop[:, ::-1] if flips[place] else crop
+        expected = (crop + colours[place].double().numpy()) / 1.1
+        tolerance = 1e-5 if dtype == torch.float32 else 2**-7
+        found = views[place].double().permute(1, 2, 0).numpy()
+        np.testing.assert_allclose(found, expected, rtol=tolerance, atol=1e-4)
+
+
+def test_views_without_noise_are_not_divided():
+    images, ids = torch.from_numpy(random_photos(10, 12)), torch.arange(10)
+    plain, divided = (
+        augmentation(4, colour_noise=False, colour_noise_divisor=divisor) for divisor in (1.0, 1.1)
+    )
+    expected = plain.training_views(images, ids, epoch=0).clone()
+    assert torch.equal(divided.training_views(images, ids, epoch=0), expected)

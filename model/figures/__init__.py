@@ -1,0 +1,1 @@
+"""The paper's figures 3 and 4, of any network here."""

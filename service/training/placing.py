@@ -1,0 +1,41 @@
+"""On which of a worker's devices its towers stand, and whether those on one device are computed together."""
+
+from __future__ import annotations
+
+import json
+
+import ray.train.torch
+import torch
+
+from model.network.fastest_placement import fastest_placement
+from model.network.placement import Placement
+from service.domain.job_folder import JobFolder, write_json
+from service.domain.resolved_run import ResolvedRun
+from service.training.agreement import Agreement
+
+
+def place_towers(folder: JobFolder, run: ResolvedRun, agreement: Agreement) -> Placement:
+    """A tower a device where there are devices enough.
+
+    Where there is one device, rank 0 tries which way of computing both towers is faster, for all ranks and
+    for the rest of the run: the ways round differently, and a run that goes on must go on exactly.
+    """
+    gpus = run.allocation.gpus_per_worker
+    devices = ray.train.torch.get_devices()[:gpus] if gpus else [torch.device("cpu")]
+    if run.model.towers == 1:
+        return Placement.one(devices[0])
+    first, second = devices[0], devices[-1]
+    if first != second:
+        return Placement.two(first, second)
+    apart = agreement.first_says(agreement.rank.is_first and _apart_is_faster(folder, run, first))
+    return Placement.two(first, first) if apart else Placement.one(first)
+
+
+def _apart_is_faster(folder: JobFolder, run: ResolvedRun, device: torch.device) -> bool:
+    """What was found when the run began, or is found now."""
+    if not folder.placement.is_file():
+        images = run.recipe.global_batch_size // run.allocation.num_workers
+        chosen = fastest_placement(run.model, Placement.two(device, device), images)
+        write_json(folder.placement, {"towers_apart": len(chosen.devices) > 1})
+    found: bool = json.loads(folder.placement.read_text())["towers_apart"]
+    return found

@@ -7,7 +7,7 @@ PEERS := .venv-peers
 SITE_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test bench-prepare peers bench-loader format env clean
+.PHONY: help setup demo check test bench-prepare peers bench-loader bench-model format env clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ $(PEERS)/ready: $(READY) tests/benchmarks/peers-requirements.txt
 
 bench-loader: $(READY) $(PEERS)/ready ## photos read per second and the first batch, beside other loaders (PHOTOS=folder)
 	$(BIN)/python tests/benchmarks/bench_loader.py $(if $(PHOTOS),--photos "$(PHOTOS)")
+
+bench-model: $(READY) ## LRN, a training step and inference on the CPU, beside the network as torch's users write it
+	$(BIN)/python tests/benchmarks/bench_model.py
 
 format: $(READY) ## lay the code out as the checks want it
 	$(BIN)/ruff format .

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from model.cache_slices import cache_slices
 from model.learning.lars import Lars
 from model.learning.optimizer_config import LarsConfig
 from model.learning.rates import Rates
@@ -49,11 +50,12 @@ class MomentumDescent(Velocity):
             if weight.grad is None or rate == 0:
                 continue
             decay = self._weight_decay if self._decay_biases or not is_bias else 0.0
-            velocity = self.velocity[name].mul_(self._momentum)
-            if decay:
-                velocity.sub_(weight, alpha=decay * rate)
-            velocity.sub_(weight.grad, alpha=rate)
-            weight.add_(velocity)
+            for v, w, g in cache_slices(self.velocity[name], weight, weight.grad):
+                v.mul_(self._momentum)
+                if decay:
+                    v.sub_(w, alpha=decay * rate)
+                v.sub_(g, alpha=rate)
+                w.add_(v)
 
 
 def optimizer_of(

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from model.cache_slices import cache_slices
+
 # P §3.3. β is fixed at 3/4 because u^(−3/4) is then two square roots, several times cheaper than a power.
 WINDOW = 5
 ALPHA = 1e-4
@@ -25,24 +27,35 @@ _MAP_K = 1.0
 
 
 class _LocalResponseNorm(torch.autograd.Function):
-    # u = k + α·Σ a², summed over the channel's neighbours; b = a·u^(−β).
-    # Kept for backward is r = u^(−1/2), from which u^(−β) = r·√r and 1/u = r².
+    # u = k + α·Σ a², summed over the channel's neighbours; b = a·u^(−β). With r = u^(−1/2), u^(−β) is r·√r
+    # and 1/u is r². Backward computes r again, in the cache, which takes less time than to store and load it.
 
     @staticmethod
     def forward(ctx: Any, activations_NTCHW: Tensor, alpha: float) -> Tensor:
-        root = _sum_over_neighbours(activations_NTCHW.square()).mul_(alpha).add_(K).rsqrt_()
-        ctx.save_for_backward(activations_NTCHW, root)
+        ctx.save_for_backward(activations_NTCHW)
         ctx.alpha = alpha
-        return root.sqrt().mul_(root).mul_(activations_NTCHW)
+        normalized = torch.empty_like(activations_NTCHW)
+        for a, b in cache_slices(activations_NTCHW, normalized):
+            root = _root(a, alpha)
+            torch.sqrt(root, out=b).mul_(root).mul_(a)
+        return normalized
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient_NTCHW: Tensor) -> tuple[Tensor, None]:
         # ∂/∂aⱼ = gⱼ·uⱼ^(−β) − 2αβ·aⱼ·Σ gᵢ·bᵢ/uᵢ, over the i whose windows hold j: again j's neighbours.
-        activations, root = ctx.saved_tensors
-        direct = root.sqrt().mul_(root).mul_(gradient_NTCHW)
-        shared = _sum_over_neighbours((direct * activations).mul_(root).mul_(root))
-        return direct.sub_(shared.mul_(activations), alpha=2 * ctx.alpha * BETA), None
+        (activations,) = ctx.saved_tensors
+        result = torch.empty_like(activations)
+        for a, g, direct in cache_slices(activations, gradient_NTCHW, result):
+            root = _root(a, ctx.alpha)
+            torch.sqrt(root, out=direct).mul_(root).mul_(g)
+            shared = _sum_over_neighbours((direct * a).mul_(root).mul_(root))
+            direct.addcmul_(shared, a, value=-2 * ctx.alpha * BETA)
+        return result, None
+
+
+def _root(activations_NTCHW: Tensor, alpha: float) -> Tensor:
+    return _sum_over_neighbours(activations_NTCHW.square()).mul_(alpha).add_(K).rsqrt_()
 
 
 def _sum_over_neighbours(values_NTCHW: Tensor) -> Tensor:

@@ -2,15 +2,15 @@
 
 Batches of 32 images, float32, two threads. LRN forward and backward at conv1's shape, a whole training step
 (views, loss, backward, update) and inference; all contenders of a part take turns, and figures are medians of
-what a round's turns are to each other. The peak of memory is that of a process that takes a few training steps
-and does nothing else. A table goes to stderr; the last line of stdout is one JSON object. Exits 1 when a
-figure is not held.
+what a round's turns are to each other. The peak of memory is that of a process that takes a few training
+steps and does nothing else. A table goes to stderr; the last line of stdout is one JSON object. Exits 1 when
+a figure is not held.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -169,7 +169,9 @@ def peak_bytes(name: str) -> int:
         steps = training_steps(AlexNet(CONFIG, PLACEMENTS[name]), views, labels)
         for _ in range(MEMORY_STEPS):
             next(steps)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not getrusage's: that one begins with the parent's.
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) * 1024
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""AlexNet as its users write it today: nn.Sequential, grouped convolutions, F.local_response_norm, torch's SGD."""
+"""AlexNet as its users write it today: nn.Sequential, grouped convolutions, torch's own LRN and SGD."""
 
 from __future__ import annotations
 

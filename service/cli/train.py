@@ -19,9 +19,14 @@ from service.domain.answers import Run
 def train(
     dataset: Annotated[str | None, typer.Option(help="The dataset to train on.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="Model preset: alexnet, alexnet-half, alexnet-tiny, cifar-4layer.")
+        str | None,
+        typer.Option(
+            help="Model preset: alexnet, alexnet-half, alexnet-tiny, alexnet-tiny-half, cifar-4layer."
+        ),
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="Recipe preset: paper, original, large-batch, quick.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe preset: paper, original, large-batch, quick.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training photos.")] = None,
     workers: Annotated[int | None, typer.Option(help="Workers, each with the whole network.")] = None,
     spec: Annotated[

@@ -39,8 +39,9 @@ class Placement:
 def _present(name: str | torch.device) -> torch.device:
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        present = torch.empty(0, device=device).device
     # torch says AssertionError where it was built without the device's kind, RuntimeError otherwise.
     except (RuntimeError, AssertionError) as error:
         raise BadPlacementError(str(name), str(error).partition("\n")[0]) from error
-    return device
+    # "cuda" stands for the current one, and tensors there name it.
+    return present if device.type == "cuda" else device

@@ -68,7 +68,6 @@ def main() -> int:
     if not torch.cuda.is_available():
         print("gpu_step: no CUDA device here, nothing was measured", file=sys.stderr)
         return 2
-    torch.backends.cudnn.benchmark = True
     ceilings = {precision: matrix_flop_per_second(precision) for precision in options.precisions}
     measured: dict[str, Turns] = {}
     failed: dict[str, str] = {}

@@ -1,0 +1,1 @@
+"""The paper's small-scale claims, tried on small photos."""

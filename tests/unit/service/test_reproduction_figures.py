@@ -130,7 +130,7 @@ def test_arms_differ_in_what_the_claim_is_about_alone() -> None:
         "augmentation": {"random_crop", "flip", "colour_noise"},
     }
     for name, fields in differing.items():
-        arms = CLAIMS[name].forms["quick"].arms  # type: ignore[index]
+        arms = CLAIMS[name].forms["full"].arms  # type: ignore[index]
         settings = [
             {
                 **each.model_config_for(10).model_dump(),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-import ray.train.torch
+from collections.abc import Sequence
+
 import torch
 
 from model.network.fastest_placement import fastest_placement
@@ -14,14 +15,14 @@ from service.domain.resolved_run import ResolvedRun
 from service.training.agreement import Agreement
 
 
-def place_towers(folder: JobFolder, run: ResolvedRun, agreement: Agreement) -> Placement:
+def place_towers(
+    folder: JobFolder, run: ResolvedRun, agreement: Agreement, devices: Sequence[torch.device]
+) -> Placement:
     """A tower a device where there are devices enough.
 
     Where there is one device, rank 0 tries which way of computing both towers is faster, for all ranks and
     for the rest of the run: the ways round differently, and a run that goes on must go on exactly.
     """
-    gpus = run.allocation.gpus_per_worker
-    devices = ray.train.torch.get_devices()[:gpus] if gpus else [torch.device("cpu")]
     if run.model.towers == 1:
         return Placement.one(devices[0])
     first, second = devices[0], devices[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import ray.train
+import ray.train.torch
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -33,13 +34,20 @@ def train_worker(config: dict[str, str]) -> None:
         run = ResolvedRun.model_validate_json(folder.specification.read_text())
         torch.set_num_threads(run.allocation.cpus_per_worker)
         agreement = Agreement(folder, rank)
-        network = network_of(run, place_towers(folder, run, agreement))
+        network = network_of(run, place_towers(folder, run, agreement, devices_of(run)))
         session = Session(folder, run, agreement, network, parallel(network, rank))
         for evaluation in session.epochs():
             ray.train.report(evaluation.model_dump(include={"epoch", "step", "val_loss", "val_top1_error"}))
     except Exception as error:
         record_failure(folder, error, rank.number)
         raise
+
+
+def devices_of(run: ResolvedRun) -> list[torch.device]:
+    """This worker's GPUs, or the CPU."""
+    gpus = run.allocation.gpus_per_worker
+    devices: list[torch.device] = ray.train.torch.get_devices()[:gpus] if gpus else [torch.device("cpu")]
+    return devices
 
 
 def network_of(run: ResolvedRun, placement: Placement) -> AlexNet:

@@ -63,8 +63,8 @@ def test_cuda_multiplies_as_the_precision_says_and_afterwards_as_before(
     assert (matmul.fp32_precision, convolution.fp32_precision) == before
 
 
-# torch's compiler uses what torch has deprecated.
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+# torch's compiler does what torch warns of.
+@pytest.mark.filterwarnings("ignore")
 def test_a_compiled_network_learns_as_it_does_by_itself(tiny_config: ModelConfig, eight_views: Views) -> None:
     # Compiled code draws its dropout otherwise.
     config = tiny_config.model_copy(update={"dropout": 0.0})

@@ -54,8 +54,8 @@ def run_of(network: str) -> ResolvedRun:
     )
 
 
-def agreement_of(folder: JobFolder, rank: int) -> Agreement:
-    return Agreement(folder, Rank(rank, 1))
+def agreement_of(folder: JobFolder) -> Agreement:
+    return Agreement(folder, Rank(0, 1))
 
 
 def test_what_was_found_when_a_run_began_holds_until_it_ends(
@@ -70,7 +70,7 @@ def test_what_was_found_when_a_run_began_holds_until_it_ends(
 
     monkeypatch.setattr(placing, "fastest_placement", apart)
     for _ in range(2):
-        placement = placing.place_towers(folder, run_of("alexnet-tiny"), agreement_of(folder, 0))
+        placement = placing.place_towers(folder, run_of("alexnet-tiny"), agreement_of(folder), [CPU])
         assert placement.devices == (CPU, CPU)
     # Half of the global batch of four: the run has two workers.
     assert tried == [2]
@@ -81,13 +81,13 @@ def test_what_was_found_when_a_run_began_holds_until_it_ends(
 def test_a_run_goes_on_as_it_did(tmp_path: Path, recorded: bool, devices: tuple[torch.device, ...]) -> None:
     folder = JobFolder(tmp_path)
     folder.placement.write_text(json.dumps({"towers_apart": recorded}))
-    placement = placing.place_towers(folder, run_of("alexnet-tiny"), agreement_of(folder, 0))
+    placement = placing.place_towers(folder, run_of("alexnet-tiny"), agreement_of(folder), [CPU])
     assert placement.devices == devices
 
 
 def test_one_tower_needs_no_trial(tmp_path: Path) -> None:
     folder = JobFolder(tmp_path)
-    placement = placing.place_towers(folder, run_of("cifar-4layer"), agreement_of(folder, 0))
+    placement = placing.place_towers(folder, run_of("cifar-4layer"), agreement_of(folder), [CPU])
     assert placement.devices == (CPU,)
     assert not folder.placement.exists()
 
@@ -101,3 +101,11 @@ def test_ranks_take_rank_0s_word_and_its_statistics(tmp_path: Path) -> None:
     ]
     said = [rank.communicate(timeout=120)[0].strip() for rank in ranks]
     assert said == ["True False [10.0, 10.0, 10.0]"] * 2
+
+
+def test_each_tower_gets_a_device_where_there_are_two(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path)
+    devices = [CPU, torch.device("meta")]
+    placement = placing.place_towers(folder, run_of("alexnet-tiny"), agreement_of(folder), devices)
+    assert placement.devices == tuple(devices)
+    assert not folder.placement.exists()

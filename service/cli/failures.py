@@ -7,6 +7,7 @@ from typing import NamedTuple
 import typer
 from pydantic import ValidationError
 
+from model.errors import ModelError
 from pipeline.errors import (
     BadDatasetError,
     BadSourceError,
@@ -66,7 +67,7 @@ def _text(error: Exception) -> str:
         return f"{error}; commands send the token that TANDEM_TOKEN holds"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
-    if isinstance(error, ServiceError | PipelineError | ApiError | OSError):
+    if isinstance(error, ServiceError | PipelineError | ModelError | ApiError | OSError):
         return str(error)
     return f"unexpected {type(error).__name__}: {error} (--debug shows where)"
 

@@ -10,6 +10,7 @@ from service.reproduction.claim import Arm, Claim, Comparison, Form
 from service.reproduction.measures import EpochsToTrainError, FinalGap, FinalTestError
 from service.reproduction.settings import PLAIN, settings
 
+# Estimates: of these settings dropout's alone have been tried, and not to their end.
 _TEST_ERROR: Final = FinalTestError()
 
 

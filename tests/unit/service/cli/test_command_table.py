@@ -8,6 +8,7 @@ import sys
 import pytest
 from pydantic import BaseModel
 
+from model.errors import DivergedError
 from pipeline.errors import BadDatasetError, BadSourceError, DatasetExistsError, TooManyQuarantinedError
 from service.cli.commands import COMMANDS, load
 from service.cli.failures import explain
@@ -114,6 +115,7 @@ def invalid() -> Exception:
         (ApiError(503, "overloaded", "full", []), 1),
         (ServerUnreachableError("none"), 1),
         (OSError(28, "No space left on device"), 1),
+        (DivergedError(7, 0.5, float("nan")), 1),
         (RuntimeError("odd"), 1),
         (invalid(), 2),
     ],
@@ -134,3 +136,9 @@ def test_a_refusal_names_the_fields_it_is_about() -> None:
 
 def test_a_missing_token_says_where_commands_take_it_from() -> None:
     assert "TANDEM_TOKEN" in explain(ApiError(401, "unauthorized", "send a token", [])).line
+
+
+def test_a_training_that_diverges_says_what_to_do_and_nothing_of_surprise() -> None:
+    assert explain(DivergedError(7, 0.5, float("nan"))).line == (
+        "the loss is nan at step 7 with learning rate 0.5: lower learning_rate"
+    )

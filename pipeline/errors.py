@@ -80,3 +80,12 @@ class PreparationFailedError(PipelineError):
     """Shards that could not be written, for a reason that lies with this machine and not with the photos."""
 
     code = "preparation_failed"
+
+
+class ShardStoppedError(PipelineError):
+    """A shard that its worker left unfinished because whoever asked for it wants it no more."""
+
+    code = "shard_stopped"
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} was left unfinished: the preparation was stopped"

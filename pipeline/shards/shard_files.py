@@ -34,6 +34,11 @@ class ShardFiles(NamedTuple):
         """How far its worker is."""
         return self.folder / RECORDS_FOLDER / f"{self.name}.mark"
 
+    @property
+    def stop(self) -> Path:
+        """While it is there, workers leave the shards of this folder unfinished."""
+        return self.folder / ".stop"
+
     def partial(self, attempt: int) -> Path:
         """Where an attempt writes: a process that was given up for dead may still be at an earlier one."""
         return self.folder / f".{self.name}.{os.getpid()}-{attempt}.partial"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.config import PrepareConfig
+from pipeline.errors import ShardStoppedError
 from pipeline.photos.sources.base import Photo, Source
 from pipeline.shards.shard_files import ShardFiles
 
@@ -39,3 +40,9 @@ class ShardTask:
     @property
     def with_statistics(self) -> bool:
         return self.split == "train"
+
+
+def refuse_stopped(task: ShardTask) -> None:
+    """Raises `ShardStoppedError` once the driver wants the shard left unfinished."""
+    if task.files.stop.exists():
+        raise ShardStoppedError(task.files.name)

@@ -10,10 +10,10 @@ from pipeline.shards.casualties import Casualties
 from pipeline.shards.cluster import Cluster
 from pipeline.shards.mark import read_mark
 from pipeline.shards.record import ShardRecord
-from pipeline.shards.task import ShardTask
+from pipeline.shards.task import ShardTask, refuse_stopped
 
 _LOOK_EVERY_SECONDS: Final = 0.25
-_CANCEL_SECONDS: Final = 15
+_STOP_SECONDS: Final = 15
 
 
 class Look(NamedTuple):
@@ -46,7 +46,7 @@ def write_shards(tasks: Iterable[ShardTask], cluster: Cluster) -> Generator[Look
             records = [outcome for outcome in outcomes if isinstance(outcome, ShardRecord)]
             yield Look(records, *writers.at_work())
     finally:
-        writers.cancel()
+        writers.stop()
 
 
 class _Writers:
@@ -73,11 +73,27 @@ class _Writers:
         seen = [mark for mark in marks if mark is not None]
         return sum(mark.position for mark in seen), sum(mark.quarantined for mark in seen)
 
-    def cancel(self) -> None:
-        for reference in self.running:
+    def stop(self) -> None:
+        """Has every worker leave its shard; one that does not hear of it is ended."""
+        if not self.running:
+            return
+        stops = {task.files.stop for task in self.running.values()}
+        for stop in stops:
+            stop.touch()
+        # Asked before they are ended: Ray's cancel takes the process that calls it down when the task is
+        # finishing at that moment ("Tried to complete task that was not pending", Ray 2.60).
+        deaf = self._left(list(self.running))
+        for reference in deaf:
             self._ray.cancel(reference, force=True)
-        if self.running:
-            self._ray.wait(list(self.running), num_returns=len(self.running), timeout=_CANCEL_SECONDS)
+        if deaf:
+            self._left(deaf)
+        for stop in stops:
+            stop.unlink(missing_ok=True)
+
+    def _left(self, references: list[Any]) -> list[Any]:
+        """Those still at work after a while."""
+        _, left = self._ray.wait(references, num_returns=len(references), timeout=_STOP_SECONDS)
+        return list(left)
 
     def _outcome(self, reference: Any) -> ShardRecord | ShardTask:
         task = self.running.pop(reference)
@@ -93,6 +109,7 @@ class _Writers:
 
 
 def _write(task: ShardTask) -> ShardRecord:
+    refuse_stopped(task)
     # The driver hands out this function and has no use for torch and FFCV, which take seconds to import.
     from pipeline.shards.writer import write_shard
 

@@ -22,7 +22,7 @@ from pipeline.shards.mark import MarkFile
 from pipeline.shards.photo_reads import photo_reads
 from pipeline.shards.pixel_sums import PixelSums
 from pipeline.shards.record import QuarantinedPhoto, ShardRecord
-from pipeline.shards.task import ShardTask
+from pipeline.shards.task import ShardTask, refuse_stopped
 
 with ffcv_import():
     from ffcv.fields import IntField
@@ -74,7 +74,8 @@ def write_shard(task: ShardTask) -> ShardRecord:
     """Decodes a shard's photos, writes the usable ones and records the others.
 
     The file appears under its name when it is complete and on disk, and the record after it. Raises OSError
-    when the target cannot be written, and `SourceLostError` when the source does not answer.
+    when the target cannot be written, `SourceLostError` when the source does not answer, and
+    `ShardStoppedError` when it is not wanted any more.
     """
     torch.set_num_threads(1)  # one process per core; each photo is too small to share
     quarantined: list[QuarantinedPhoto] = []
@@ -120,6 +121,7 @@ def _samples(
     config = task.config
     reads = photo_reads(task.source, (listed.photo for listed in task.photos))
     for position, (listed, read) in enumerate(zip(task.photos, reads, strict=True)):
+        refuse_stopped(task)
         mark.at(position, len(quarantined))
         try:
             if position in task.killers:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from ffcv.reader import Reader
 from ffcv.writer import DatasetWriter
 
 from pipeline.config import PrepareConfig
+from pipeline.errors import ShardStoppedError
 from pipeline.photos.decode import square_photo
 from pipeline.photos.local_files import LocalFiles
 from pipeline.photos.sources.folder import FolderSource
@@ -162,6 +164,33 @@ def test_disk_that_fills_up_is_an_error_and_leaves_neither_shard_nor_record(sour
     done = subprocess.run(script, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) in (errno.EFBIG, errno.ENOSPC)
     assert {path.name for path in (tmp_path / "staging").rglob("*")} == {"records", "train-00000.beton.mark"}
+
+
+class StoppedWhileRead:
+    """A source whose photos are read until somebody stops the preparation at the third."""
+
+    def __init__(self, source, files):
+        self._source, self._files, self.reads = source, files, 0
+
+    reads_at_once = 1
+
+    def read(self, photo):
+        self.reads += 1
+        if self.reads == 3:
+            self._files.stop.touch()
+        return self._source.read(photo)
+
+
+def test_shard_that_is_stopped_is_left_at_once_and_leaves_nothing(source, tmp_path):
+    planned = task(tmp_path / "out", source)
+    watched = StoppedWhileRead(source, planned.files)
+    with pytest.raises(ShardStoppedError, match=r"train-00000\.beton was left unfinished"):
+        write_shard(replace(planned, source=watched))
+    assert watched.reads == 3
+    assert read_mark(planned.files.mark, 2) == Mark(2, 2, 0)
+    planned.files.stop.unlink()
+    planned.files.mark.unlink()
+    assert [path.name for path in (tmp_path / "out").rglob("*")] == [RECORDS_FOLDER]
 
 
 def test_folder_that_is_gone_is_an_error(source, tmp_path):

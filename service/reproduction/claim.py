@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ FormName = Literal["quick", "full"]
 class Arm:
     """One of the networks that a claim compares: presets, and what of them differs.
 
-    Of several learning rates, the one that learns fastest is found by trial.
+    Of several learning rates, tried in their order with the first seed, the one that learns fastest is taken.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Form:
     """How much is spent on a claim. Photos are counted per class, and None stands for all there are.
 
     `train_photos_measured` of the training photos, the same ones every time, give the training error. An arm
-    that is down to `stop_at_train_error` trains no further. Learning rates are tried for `trial_epochs`.
+    that is down to `stop_at_train_error` trains no further.
     """
 
     arms: tuple[Arm, ...]
@@ -59,8 +60,7 @@ class Form:
     train_per_class: int | None = None
     test_per_class: int | None = None
     train_photos_measured: int = 10_000
-    stop_at_train_error: float | None = None
-    trial_epochs: int = 1
+    stop_at_train_error: float = -inf
 
 
 @dataclass(frozen=True)

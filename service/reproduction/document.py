@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.shards.manifest import Manifest
 from service.reproduction.claim import Claim, FormName
 from service.reproduction.measures import Measure
-from service.reproduction.reproduction import ArmResult, Setting
+from service.reproduction.reproduction import ArmResult, LearningRateTrial, Setting
 from service.reproduction.verdict import SeedVerdict, Spread, Verdict, figures
 
 
@@ -71,7 +71,7 @@ def _arm(result: ArmResult, measures: Sequence[Measure]) -> dict[str, Any]:
         "name": result.name,
         "model": result.model.model_dump(mode="json"),
         "recipe": result.recipe.model_dump(mode="json"),
-        "learning_rate_trials": [asdict(trial) for trial in result.trials],
+        "learning_rate_trials": [_trial(trial) for trial in result.trials],
         "figures": {label: asdict(Spread.of(found)) for label, found in of_measure.items()},
         "runs": [
             {
@@ -82,6 +82,16 @@ def _arm(result: ArmResult, measures: Sequence[Measure]) -> dict[str, Any]:
             }
             for number, run in enumerate(result.runs)
         ],
+    }
+
+
+def _trial(trial: LearningRateTrial) -> dict[str, Any]:
+    return {
+        "learning_rate": trial.learning_rate,
+        "diverged": None if trial.diverged is None else str(trial.diverged),
+        "seed": trial.run.seed,
+        "seconds": trial.run.seconds,
+        "curve": [asdict(point) for point in trial.run.curve],
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from model.config import ModelConfig
+from model.errors import DivergedError
 from model.learning.recipe import RecipeConfig
 from service.reproduction.claim import Comparison
 from service.reproduction.claims import CLAIMS
@@ -97,10 +98,27 @@ def test_a_spread_is_mean_and_sample_deviation() -> None:
     assert Spread.of([Figure(4.0)]) == Spread(4.0, None, at_least=False)
 
 
-def test_the_rate_of_the_lowest_loss_is_the_fastest_and_none_that_diverged() -> None:
-    trials = [LearningRateTrial(0.1, None), LearningRateTrial(0.01, 1.5), LearningRateTrial(0.001, 2.0)]
-    assert fastest(trials) == 0.01
-    assert fastest([LearningRateTrial(1.0, None), LearningRateTrial(0.5, None)]) == 0.5
+def trial(rate: float, *train_errors: float, diverged: bool = False) -> LearningRateTrial:
+    error = DivergedError(7, rate, math.nan) if diverged else None
+    return LearningRateTrial(rate, SeededRun(0, curve(*train_errors), 1.0), error)
+
+
+@pytest.mark.parametrize(
+    ("trials", "rate"),
+    [
+        # What is fastest for an epoch need not be the first to arrive, nor what is lower when it has.
+        ([trial(0.1, 0.9, 0.3, 0.29, 0.2), trial(0.2, 0.9, 0.5, 0.24)], 0.2),
+        ([trial(0.1, 0.9, 0.2), trial(0.2, 0.9, 0.25)], 0.1),
+        ([trial(0.1, 0.9, 0.26), trial(0.2, 0.9, 0.8, 0.6, 0.25)], 0.2),
+        ([trial(0.1, 0.9, 0.4), trial(0.2, 0.9, 0.3), trial(0.3, 0.9, 0.5)], 0.2),
+        ([trial(0.1, 0.9, 0.3, diverged=True), trial(0.2, 0.9, 0.8)], 0.2),
+    ],
+)
+def test_the_fastest_rate_is_the_first_to_arrive_then_the_one_that_came_nearest(
+    trials: list[LearningRateTrial], rate: float
+) -> None:
+    assert fastest(trials, 0.25).learning_rate == rate
+    assert fastest(trials[::-1], 0.25).learning_rate == rate
 
 
 @pytest.mark.parametrize("name", sorted(CLAIMS))

@@ -49,12 +49,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reproduce(ray_here: None, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Runs a claim's quick form on the photos, which are prepared once; returns the results' folder."""
+    """Runs a claim's form on the photos, which are prepared once; returns the results' folder."""
     cache = tmp_path_factory.mktemp("cache")
 
-    def run_claim(claim: str, *options: str) -> Path:
+    def run_claim(claim: str, *options: str, form: tuple[str, ...] = ("--quick",)) -> Path:
         out = tmp_path_factory.mktemp("out") / claim
-        arguments = ["reproduce", claim, "--quick", "--data", str(photos), "--out", str(out)]
+        arguments = ["reproduce", claim, *form, "--data", str(photos), "--out", str(out)]
         assert run([*arguments, "--cache", str(cache), "--threads", "1", *options]) == 0
         return out
 
@@ -113,6 +113,24 @@ def test_the_same_seed_gives_the_same_figures_and_another_gives_others(
     )
     assert first == again
     assert [curve for ((_, curve, _),) in first] != [curve for ((_, curve, _),) in other]
+
+
+def test_each_arm_takes_the_rate_that_is_first_to_arrive_and_tries_no_other_for_longer(
+    reproduce: Callable[..., Path],
+) -> None:
+    relu, tanh = result_in(reproduce("relu", "--seeds", "2", form=()))["arms"]
+    for arm, rates in ((relu, [0.001, 0.0005, 0.002]), (tanh, [0.005, 0.0025, 0.01])):
+        trials = {trial["learning_rate"]: trial for trial in arm["learning_rate_trials"]}
+        assert list(trials) == rates
+        assert {trial["seed"] for trial in trials.values()} == {0}
+        taken = trials[arm["recipe"]["learning_rate"]]
+        first, second = arm["runs"]
+        assert first["curve"] == taken["curve"] != second["curve"]
+        assert taken["curve"][-1]["train_error"] <= 0.25
+        later = rates[rates.index(arm["recipe"]["learning_rate"]) :]
+        assert all(len(trials[rate]["curve"]) <= len(taken["curve"]) for rate in later)
+        arrived = [trial for trial in trials.values() if trial["curve"][-1]["train_error"] <= 0.25]
+        assert min(len(trial["curve"]) for trial in arrived) == len(taken["curve"])
 
 
 def test_json_is_what_the_file_holds(

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from model.checkpoint_record import OPTIMIZER_FILE, RECORD_FILE, CheckpointRecord
 from model.config import ModelConfig
-from model.errors import BadCheckpointError
+from model.errors import BadCheckpointError, CheckpointNotSavedError
 from model.learning.trainer import Trainer, TrainerState
 from model.network.alexnet import AlexNet
 from model.network.architecture import layers_of
@@ -59,8 +59,17 @@ def save_checkpoint(
     """Writes weights.safetensors, optimizer.safetensors and checkpoint.json, in place of any of that name.
 
     `mean_image` is float32 [S, S, 3]. The files are written beside `folder`, brought to the disk and renamed:
-    nothing half-written bears its name.
+    nothing half-written bears its name. Raises CheckpointNotSavedError when they cannot be written.
     """
+    try:
+        return _save(folder, network, trainer, mean_image, metrics)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointNotSavedError(str(folder), str(error)) from error
+
+
+def _save(
+    folder: Path, network: AlexNet, trainer: Trainer, mean_image: Tensor, metrics: Mapping[str, float]
+) -> CheckpointRecord:
     state = trainer.state_dict()
     with _replacing(folder) as unfinished:
         weights = unfinished / WEIGHTS_FILE

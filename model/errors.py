@@ -31,6 +31,16 @@ class BadCheckpointError(ModelError):
         return f"{place}: {detail}"
 
 
+class CheckpointNotSavedError(ModelError):
+    """A checkpoint that could not be written, as to a disk that is full: its place, and what went wrong."""
+
+    code = "checkpoint_not_saved"
+
+    def __str__(self) -> str:
+        place, detail = self.args
+        return f"{place} could not be written: {detail}"
+
+
 class DivergedError(ModelError):
     """The loss is no longer a number: at which step, the learning rate there, the loss, and the name of the
     last checkpoint before it, where there is one."""

@@ -49,6 +49,31 @@ class IdempotencyMismatchError(ServiceError):
     code = "idempotency_mismatch"
 
 
+class WorkerLostError(ServiceError):
+    """A worker of a run died, and so did those that took its place: its rank, and what became of it."""
+
+    code = "worker_lost"
+
+    def __init__(self, rank: int, message: str) -> None:
+        super().__init__(rank, message)
+        self.rank, self.message = rank, message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class WorkerOutOfMemoryError(WorkerLostError):
+    """A worker that was ended because its machine had no memory left."""
+
+    code = "oom"
+
+
+class AttemptAliveError(ServiceError):
+    """An earlier attempt of a run is still at work in its folder."""
+
+    code = "attempt_alive"
+
+
 class InfeasibleError(ServiceError):
     """More workers, CPUs or GPUs than the cluster has."""
 
@@ -71,6 +96,24 @@ class ForbiddenError(ServiceError):
     """A known token without the scope that the request needs."""
 
     code = "forbidden"
+
+
+class LostFolderError(ServiceError):
+    """A run's folder that is gone, or does not say any more what the run is."""
+
+    code = "folder_lost"
+
+
+class BackupError(ServiceError):
+    """A database that cannot be copied, or a place it cannot be copied to."""
+
+    code = "backup_failed"
+
+
+class RateLimitedError(ServiceError):
+    """More requests with one token than it may send."""
+
+    code = "rate_limited"
 
 
 class PayloadTooLargeError(ServiceError):

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
         default=(),
         description="folders and URLs a server with tokens may read photos below, separated by ':'",
     )
+    requests_per_second: float = Field(default=500, gt=0, description="how many each token may send")
     max_upload_bytes: int = Field(default=20 * 2**20, gt=0, description="largest body /classify accepts")
 
     @field_validator("home")

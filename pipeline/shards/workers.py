@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from contextlib import suppress
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
@@ -79,7 +80,9 @@ class _Writers:
             return
         stops = {task.files.stop for task in self.running.values()}
         for stop in stops:
-            stop.touch()
+            # Where it cannot be written, as in a folder that is gone, nobody hears.
+            with suppress(OSError):
+                stop.touch()
         # Asked before they are ended: Ray's cancel takes the process that calls it down when the task is
         # finishing at that moment ("Tried to complete task that was not pending", Ray 2.60).
         deaf = self._left(list(self.running))
@@ -88,7 +91,8 @@ class _Writers:
         if deaf:
             self._left(deaf)
         for stop in stops:
-            stop.unlink(missing_ok=True)
+            with suppress(OSError):
+                stop.unlink()
 
     def _left(self, references: list[Any]) -> list[Any]:
         """Those still at work after a while."""

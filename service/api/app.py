@@ -14,6 +14,7 @@ from service.api import classify, datasets, events, health, models, page, runs
 from service.api.metrics import MeasureRequests
 from service.api.security import LOOPBACK_HOSTS
 from service.api.state import ControlPlane
+from service.api.trace import TraceRequests
 from service.http import problems
 from service.settings import Settings
 
@@ -37,6 +38,8 @@ def create_app(settings: Settings) -> FastAPI:
     if not plane.tokens.any_exist():
         # Without tokens only this machine may ask, and no web page may ask through a name of its own.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_HOSTS)
+    # Around the others, for what they refuse is answered, and told of, like all else.
+    app.add_middleware(TraceRequests)
     problems.install(app)
     app.include_router(health.router)
     api = APIRouter(prefix="/api/v1")

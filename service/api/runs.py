@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Response, status
@@ -29,10 +30,12 @@ class StopRequest(BaseModel):
     grace_seconds: float = Field(default=60, ge=0, le=3600)
 
 
-def answer(job: Job) -> Run:
-    """A run as clients see it."""
+def answer(job: Job, queue: Sequence[str]) -> Run:
+    """A run as clients see it; `queue` has the ids of those that wait."""
     return Run(
         **job.model_dump(include={"id", "name", "state", "reason", "spec", "created_at", "finished_at"}),
+        failure=job.failure,
+        queue_position=queue.index(job.id) + 1 if job.id in queue else None,
         progress=RunProgress.model_validate(job.progress),
         attempts=job.attempts,
         checkpoints=[Checkpoint(**checkpoint) for checkpoint in checkpoints(job)],
@@ -43,6 +46,7 @@ def answer(job: Job) -> Run:
 def create_run(
     spec: RunSpec,
     response: Response,
+    jobs: Jobs,
     runs: Runs,
     reconciler: Reconciling,
     idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
@@ -56,7 +60,7 @@ def create_run(
     job = runs.create(spec, idempotency)
     reconciler.wake()
     response.headers["Location"] = f"/api/v1/runs/{job.id}"
-    return answer(job)
+    return answer(job, jobs.queue("run"))
 
 
 @router.get("", dependencies=read)
@@ -68,12 +72,13 @@ def list_runs(
 ) -> RunPage:
     """Runs, newest first."""
     page = jobs.page("run", states=state or (), limit=limit, cursor=cursor)
-    return RunPage(items=[answer(job) for job in page.items], next_cursor=page.next_cursor)
+    queue = jobs.queue("run")
+    return RunPage(items=[answer(job, queue) for job in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{run_id}", dependencies=read)
 def get_run(run_id: str, jobs: Jobs) -> Run:
-    return answer(jobs.get(run_id, "run"))
+    return answer(jobs.get(run_id, "run"), jobs.queue("run"))
 
 
 @router.post("/{run_id}/stop", dependencies=write)
@@ -85,7 +90,21 @@ def stop_run(
     job, changed = stop(jobs, jobs.get(run_id, "run"), request.mode, request.grace_seconds)
     reconciler.wake()
     response.status_code = status.HTTP_202_ACCEPTED if changed else status.HTTP_200_OK
-    return answer(job)
+    return answer(job, jobs.queue("run"))
+
+
+@router.post("/{run_id}/resume", status_code=status.HTTP_202_ACCEPTED, dependencies=write)
+def resume_run(run_id: str, jobs: Jobs, runs: Runs, reconciler: Reconciling) -> Run:
+    """Goes on with a run that was stopped, failed or was interrupted, from its newest checkpoint."""
+    job = runs.resume(jobs.get(run_id, "run"))
+    reconciler.wake()
+    return answer(job, jobs.queue("run"))
+
+
+@router.delete("/{run_id}", status_code=status.HTTP_204_NO_CONTENT, dependencies=write)
+def delete_run(run_id: str, jobs: Jobs, runs: Runs) -> None:
+    """Removes a run that is over, with its checkpoints and its history. Published models stay."""
+    runs.delete(jobs.get(run_id, "run"))
 
 
 @router.get("/{run_id}/metrics", dependencies=read)

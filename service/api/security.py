@@ -17,8 +17,8 @@ LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 def require(scope: Scope) -> Callable[[Request, Plane], None]:
     """A dependency that lets a request pass when its token has a scope.
 
-    Raises `UnauthorizedError` without a known token and `ForbiddenError` without the scope. A control plane
-    that has no tokens asks for none: it listens on loopback only.
+    Raises `UnauthorizedError` without a known token, `ForbiddenError` without the scope, `RateLimitedError`
+    for too many requests. A control plane that has no tokens asks for none: it listens on loopback only.
     """
 
     def check(request: Request, plane: Plane) -> None:
@@ -29,11 +29,15 @@ def require(scope: Scope) -> Callable[[Request, Plane], None]:
             raise UnauthorizedError(
                 "send 'Authorization: Bearer <token>'; make one with: tandem token create"
             )
-        scopes = plane.tokens.scopes_of(token.strip())
-        if scopes is None:
+        caller = plane.tokens.find(token.strip())
+        if caller is None:
             raise UnauthorizedError("this token is not known here; make one with: tandem token create")
-        if scope not in scopes:
-            raise ForbiddenError(f"this needs a token with the scope {scope!r}; yours has {sorted(scopes)}")
+        request.state.caller = caller.name
+        plane.rate_limit.take(caller.key)
+        if scope not in caller.scopes:
+            raise ForbiddenError(
+                f"this needs a token with the scope {scope!r}; yours has {sorted(caller.scopes)}"
+            )
 
     return check
 

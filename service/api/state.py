@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.api.metrics import Metrics
+from service.api.rate_limit import RateLimit
 from service.cluster.jobs import RayCluster
 from service.cluster.serving import ServingClient
 from service.operations.datasets import DatasetOperations
@@ -32,6 +33,7 @@ class ControlPlane:
     models: ModelOperations
     reconciler: Reconciler
     metrics: Metrics
+    rate_limit: RateLimit
 
     @classmethod
     def open(cls, settings: Settings) -> ControlPlane:
@@ -55,11 +57,12 @@ class ControlPlane:
             cluster=cluster,
             serving=serving,
             model_store=model_store,
-            runs=RunOperations(settings, jobs, cluster),
+            runs=RunOperations(settings, jobs, model_store, cluster),
             datasets=DatasetOperations(settings, jobs),
             models=models,
             reconciler=Reconciler(jobs, cluster, models),
             metrics=Metrics(jobs),
+            rate_limit=RateLimit(settings.requests_per_second),
         )
 
     def close(self) -> None:

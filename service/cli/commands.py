@@ -35,6 +35,7 @@ COMMANDS: Final = MappingProxyType(
         "status": Entry("runs", "show_run", _TRAINING, "Show one run."),
         "logs": Entry("runs", "show_logs", _TRAINING, "Print the last lines a run wrote."),
         "stop": Entry("runs", "stop_run", _TRAINING, "Stop a run after a last checkpoint."),
+        "resume": Entry("runs", "resume_run", _TRAINING, "Go on with a run from its newest checkpoint."),
         "publish": Entry("publish", "publish", _TRAINING, "Publish a run's checkpoint as a model."),
         "classify": Entry("classify", "classify", _TRAINING, "Say what photos show."),
         "figures": Entry("figures", "app", _TRAINING, "Draw the paper's figures from a model."),
@@ -43,6 +44,7 @@ COMMANDS: Final = MappingProxyType(
         "api": Entry("api", "api", _SERVER, "Run the control plane alone."),
         "serve": Entry("serve", "serve", _SERVER, "Run the classification server alone."),
         "token": Entry("token", "app", _SERVER, "Make tokens for the API."),
+        "backup": Entry("backup", "backup", _SERVER, "Copy the database while the server runs."),
         "doctor": Entry("doctor", "doctor", _MACHINE, "Check this machine."),
         "demo": Entry("demo", "demo", _MACHINE, "Go from photos to answers over HTTP, once."),
     }

@@ -1,4 +1,4 @@
-"""`tandem runs`, `status`, `logs` and `stop`: what is training, and what becomes of it."""
+"""`tandem runs`, `status`, `logs`, `stop` and `resume`: what is training, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -72,6 +72,19 @@ def stop_run(
         remarks.print(f"run {run.id} is {run.state}")
 
 
+def resume_run(run_id: RunId, as_json: AsJson = False) -> None:
+    """Go on with a run from its newest checkpoint.
+
+    It is one that was stopped, failed or was interrupted, and ends as if nothing had happened.
+    """
+    with connect() as client:
+        run = client.runs.resume(run_id)
+    if as_json:
+        print_json(run.model_dump(mode="json"))
+    else:
+        remarks.print(f"run {run.id} is {run.state}; see it with: tandem status {run.id}")
+
+
 def _print_row(*cells: str) -> None:
     # Not a rich table: that shortens cells to the terminal's width, and an id must stay whole.
     widths = (36, 11, 20, 12, 28, 0)
@@ -87,6 +100,8 @@ def _facts(run: Run) -> dict[str, str]:
         "name": run.name or "",
         "state": run.state,
         "reason": run.reason or "",
+        "queue": f"{run.queue_position} of those that wait" if run.queue_position else "",
+        "go on from": (run.failure and run.failure.last_checkpoint) or "",
         "dataset": run.spec["dataset"],
         "model": run.spec["model"]["preset"],
         "recipe": run.spec["recipe"]["preset"],

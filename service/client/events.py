@@ -15,7 +15,7 @@ from service.client.transport import Transport
 from service.domain.events import EventKind
 
 # What a proxy, or a server that is starting, answers for a while.
-PASSING_STATUSES = frozenset({502, 503, 504})
+PASSING_STATUSES = frozenset({429, 502, 503, 504})
 
 
 class RunEvent(BaseModel):
@@ -60,19 +60,26 @@ class EventStream:
         self._away_since: float | None = None
 
     def __iter__(self) -> Iterator[RunEvent]:
-        was_over = False
+        was_over = told_of_end = False
         while True:
+            before, ended = self._last_id, False
             try:
                 for event in self._connection():
+                    ended = event.kind is EventKind.END
+                    told_of_end |= ended
                     yield event
-                    if event.kind is EventKind.END:
-                        return
-                # A server that shuts down closes in order too, so a close alone ends nothing: only a job
-                # that was over before the connection was made has no more to tell after it.
-                if was_over:
+                # A server that shuts down closes in order too, and a run that ended may have been resumed:
+                # only a job that was over before the connection was made, and had nothing to tell in it, has
+                # no more to tell.
+                if was_over and self._last_id == before:
                     return
                 was_over = self._is_over()
+                if ended and was_over:
+                    continue
             except (httpx.TransportError, ServerUnreachableError, ApiError) as error:
+                if told_of_end and isinstance(error, ApiError) and error.status == httpx.codes.NOT_FOUND:
+                    # Deleted since.
+                    return
                 self._bear(error)
             time.sleep(self._retry_seconds)
 

@@ -1,4 +1,4 @@
-"""`client.runs`: start training, follow it, stop it."""
+"""`client.runs`: start training, follow it, stop it, go on with it."""
 
 from __future__ import annotations
 
@@ -52,6 +52,14 @@ class Runs:
         """Asks a run to stop, after a last checkpoint or now; a run that is over stays as it is."""
         request = {"mode": mode, "grace_seconds": grace_seconds}
         return Run.model_validate(self._transport.call("POST", f"/runs/{run_id}/stop", json=request))
+
+    def resume(self, run_id: str) -> Run:
+        """Goes on with a run that was stopped, failed or was interrupted, from its newest checkpoint."""
+        return Run.model_validate(self._transport.call("POST", f"/runs/{run_id}/resume"))
+
+    def delete(self, run_id: str) -> None:
+        """Removes a run that is over, with its checkpoints and its history."""
+        self._transport.call("DELETE", f"/runs/{run_id}")
 
     def metrics(self, run_id: str, after: int = 0, limit: int = 1000) -> MetricLines:
         """Lines of progress with a step above `after`, oldest first: step, epoch, loss, learning_rate, …"""

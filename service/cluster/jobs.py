@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from service.domain.resolved_run import Allocation
 from service.errors import ClusterUnreachableError
 
 ANSWER_SECONDS = 15.0
@@ -36,10 +37,13 @@ class RayJob:
 
 @dataclass(frozen=True)
 class Node:
-    """What one living node has, free or in use."""
+    """What one living node has."""
 
     cpus: float
     gpus: float
+
+    def workers_that_fit(self, *, cpus: float, gpus: float) -> int:
+        return int(min(self.cpus // cpus, self.gpus // gpus if gpus else self.cpus // cpus))
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,17 @@ class ClusterResources:
 
     def workers_that_fit(self, *, cpus: float, gpus: float) -> int:
         """How many workers of a size fit, none of them spread over two nodes."""
-        return sum(
-            int(min(node.cpus // cpus, node.gpus // gpus if gpus else node.cpus // cpus))
-            for node in self.nodes
-        )
+        return sum(node.workers_that_fit(cpus=cpus, gpus=gpus) for node in self.nodes)
+
+    def without(self, allocation: Allocation) -> ClusterResources:
+        """What is left when an allocation's workers are put on the first nodes that hold them."""
+        cpus, gpus = allocation.cpus_per_worker, allocation.gpus_per_worker
+        missing, left = allocation.num_workers, []
+        for node in self.nodes:
+            here = min(missing, node.workers_that_fit(cpus=cpus, gpus=gpus))
+            missing -= here
+            left.append(Node(cpus=node.cpus - here * cpus, gpus=node.gpus - here * gpus))
+        return ClusterResources(tuple(left))
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{node.cpus:g} CPUs and {node.gpus:g} GPUs" for node in self.nodes)

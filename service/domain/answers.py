@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from service.domain.failure import Failure
 from service.domain.job import Attempt
 from service.domain.state import JobState
 
@@ -37,12 +38,17 @@ class Checkpoint(Answer):
 
 
 class Run(Answer):
-    """A training run; `spec` is what was asked for."""
+    """A training run; `spec` is what was asked for.
+
+    A run that failed has a `failure`, and one that is queued a `queue_position`, 1 for the next to start.
+    """
 
     id: str
     name: str | None = None
     state: JobState
     reason: str | None = None
+    failure: Failure | None = None
+    queue_position: int | None = None
     spec: dict[str, Any]
     progress: RunProgress
     attempts: list[Attempt] = []

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from service.domain.failure import Failure
 from service.domain.job_folder import JobFolder
 from service.domain.state import JobState
 
@@ -24,6 +25,7 @@ class Attempt(BaseModel):
     started_at: str
     finished_at: str | None = None
     outcome: JobState | None = None
+    reason: str | None = None
 
 
 class Job(BaseModel):
@@ -34,6 +36,7 @@ class Job(BaseModel):
     name: str | None
     state: JobState
     reason: str | None
+    failure: Failure | None
     spec: dict[str, Any]
     folder: str
     progress: dict[str, Any]

@@ -1,12 +1,13 @@
 """The folder a job works in: what it was asked, what it writes, and how it is asked to stop.
 
-The job is the only writer of `progress.jsonl`, `events.jsonl`, `placement.json`, `error.json` and
-`checkpoints/`; the control plane writes the specification before the job starts, and `STOP` when it should
+The job is the only writer of `progress.jsonl`, `events.jsonl`, `tensorboard/`, `placement.json`, `error.json`
+and `checkpoints/`; the control plane writes the specification before the job starts, and `STOP` when it is to
 end.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ class JobFolder:
         return self.path / "events.jsonl"
 
     @property
+    def board(self) -> Path:
+        """Event files for TensorBoard."""
+        return self.path / "tensorboard"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
@@ -53,6 +59,11 @@ class JobFolder:
     def stop_request(self) -> Path:
         return self.path / "STOP"
 
+    @property
+    def lock(self) -> Path:
+        """Held by the process that trains here: `sole_attempt.py`."""
+        return self.path / "lock"
+
     def create(self, specification: dict[str, Any]) -> None:
         """Lays a new folder out."""
         self.log.parent.mkdir(parents=True)
@@ -61,6 +72,25 @@ class JobFolder:
 
     def ask_to_stop(self) -> None:
         self.stop_request.touch()
+
+    def is_held(self) -> bool:
+        """Whether a process trains here at this moment, whatever is known of it."""
+        try:
+            lock = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    def clear_ending(self) -> None:
+        """Removes what made the last attempt end, or told why it did: another is to come."""
+        self.stop_request.unlink(missing_ok=True)
+        self.error.unlink(missing_ok=True)
 
     def checkpoint_names(self) -> list[str]:
         """Names of the whole checkpoints, oldest first: their names sort as their steps do."""

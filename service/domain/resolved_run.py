@@ -29,6 +29,17 @@ class DatasetPin(BaseModel):
     checksum: str
 
 
+class StartPin(BaseModel):
+    """The published model whose weights a run starts from, and their checksum when the run was made."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: int
+    path: str
+    weights_sha256: str
+
+
 class ResolvedRun(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -37,5 +48,6 @@ class ResolvedRun(BaseModel):
     model: ModelConfig
     recipe: RecipeConfig
     dataset: DatasetPin
+    start: StartPin | None = None
     allocation: Allocation
     versions: dict[str, str]

@@ -53,6 +53,13 @@ class PublishSpec(Frozen):
     alias: Name = "production"
 
 
+class StartSpec(Frozen):
+    """A published model to start from; without a version, the one that is production, or else the newest."""
+
+    model: Name
+    version: int | Name | None = Field(default=None, description="a version's number, or an alias")
+
+
 class RunSpec(Frozen):
     """A training run. Model and recipe are checked against their presets once the dataset is known."""
 
@@ -64,6 +71,7 @@ class RunSpec(Frozen):
     loading: LoadingConfig = LoadingConfig()
     resources: ResourcesSpec = ResourcesSpec()
     checkpoint: CheckpointSpec = CheckpointSpec()
+    start_from: StartSpec | None = None
     publish: PublishSpec | None = None
 
 

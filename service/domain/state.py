@@ -24,4 +24,5 @@ class JobState(StrEnum):
 
 
 TERMINAL = frozenset({JobState.SUCCEEDED, JobState.STOPPED, JobState.FAILED, JobState.INTERRUPTED})
+RESUMABLE = TERMINAL - {JobState.SUCCEEDED}
 ACTIVE = frozenset(JobState) - TERMINAL

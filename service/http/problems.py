@@ -37,6 +37,7 @@ STATUS_OF: Final[Mapping[type[Exception], HTTPStatus]] = MappingProxyType(
         errors.ForbiddenSourceError: HTTPStatus.FORBIDDEN,
         errors.UnauthorizedError: HTTPStatus.UNAUTHORIZED,
         errors.ForbiddenError: HTTPStatus.FORBIDDEN,
+        errors.RateLimitedError: HTTPStatus.TOO_MANY_REQUESTS,
         errors.PayloadTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         errors.UnsupportedImageError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         errors.UndecodableImageError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -54,6 +55,7 @@ STATUS_OF: Final[Mapping[type[Exception], HTTPStatus]] = MappingProxyType(
 HEADERS_OF: Final[Mapping[type[Exception], Mapping[str, str]]] = MappingProxyType(
     {
         errors.UnauthorizedError: {"WWW-Authenticate": "Bearer"},
+        errors.RateLimitedError: {"Retry-After": "1"},
         errors.OverloadedError: {"Retry-After": "1"},
         errors.ClusterUnreachableError: {"Retry-After": "5"},
         errors.ServingUnreachableError: {"Retry-After": "5"},
@@ -109,10 +111,13 @@ async def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
     return _answer(status, code, error.detail, headers=error.headers or {})
 
 
-async def _on_unexpected_error(_: Request, __: Exception) -> JSONResponse:
-    # Starlette raises the error again once this is sent, so the server's log has its traceback.
+async def _on_unexpected_error(request: Request, _: Exception) -> JSONResponse:
+    # Starlette raises the error again once this is sent, so the server's log has its traceback. It sends this
+    # from outside all middleware.
     detail = "an error that nobody foresaw; the server's log has its traceback"
-    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)
+    request_id = getattr(request.state, "request_id", None)
+    headers = {"X-Request-Id": request_id} if request_id else {}
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, headers=headers)
 
 
 def _field_problem(entry: Mapping[str, Any]) -> FieldProblem:

@@ -12,13 +12,19 @@ def allocate(wanted: ResourcesSpec, resources: ClusterResources) -> Allocation:
     """Chooses GPUs or CPUs for a run's workers; raises `InfeasibleError` when they can never all run."""
     cpus = wanted.cpus_per_worker or 1
     on_gpus = resources.workers_that_fit(cpus=cpus, gpus=wanted.devices_per_worker)
-    on_cpus = resources.workers_that_fit(cpus=cpus, gpus=0)
     use_gpu = wanted.accelerator == "gpu" or (wanted.accelerator == "auto" and on_gpus >= wanted.num_workers)
-    fit = on_gpus if use_gpu else on_cpus
     gpus = wanted.devices_per_worker if use_gpu else 0
-    if fit < wanted.num_workers:
+    allocation = Allocation(num_workers=wanted.num_workers, cpus_per_worker=cpus, gpus_per_worker=gpus)
+    require_room(allocation, resources)
+    return allocation
+
+
+def require_room(allocation: Allocation, resources: ClusterResources) -> None:
+    """Raises `InfeasibleError` when a cluster can never run all workers of an allocation at once."""
+    workers, cpus, gpus = allocation.num_workers, allocation.cpus_per_worker, allocation.gpus_per_worker
+    room = resources.workers_that_fit(cpus=cpus, gpus=gpus)
+    if room < workers:
         raise InfeasibleError(
-            f"num_workers={wanted.num_workers} of {cpus} CPU(s) and {gpus} GPU(s) each do not fit: the"
-            f" cluster has {resources}, room for {fit} such worker(s)"
+            f"num_workers={workers} of {cpus} CPU(s) and {gpus} GPU(s) each do not fit: the cluster has"
+            f" {resources}, room for {room} such worker(s)"
         )
-    return Allocation(num_workers=wanted.num_workers, cpus_per_worker=cpus, gpus_per_worker=gpus)

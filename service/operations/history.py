@@ -27,14 +27,21 @@ class Written(NamedTuple):
 
 
 class News(NamedTuple):
+    """What a job wrote since it was last looked at; its attempt began at `attempt_at`."""
+
     progress: Written
     events: Written
+    attempt_at: str
 
     @property
     def signs(self) -> Signs:
-        """A failure counts until a later line of progress."""
-        failed_at = max((line["at"] for line in self.events.lines if line["kind"] == "failure"), default=None)
-        reported_at = self.progress.lines[-1]["at"] if self.progress.lines else None
+        """A failure counts until a later line of progress; lines of earlier attempts count for nothing."""
+        failures = [line["at"] for line in self.events.lines if line["kind"] == "failure"]
+        reports = [line["at"] for line in self.progress.lines[-1:]]
+        failed_at, reported_at = (
+            max((at for at in moments if at >= self.attempt_at), default=None)
+            for moments in (failures, reports)
+        )
         fell = failed_at is not None and (reported_at is None or reported_at < failed_at)
         return Signs(reported=reported_at is not None and not fell, fell=fell)
 
@@ -43,6 +50,7 @@ def read_news(job: Job) -> News:
     return News(
         progress=_read_lines(job.work.progress, job.progress_offset),
         events=_read_lines(job.work.events, job.events_offset),
+        attempt_at=job.attempt.started_at if job.attempt else "",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,25 @@ def stop(jobs: JobStore, job: Job, mode: StopMode, grace_seconds: float) -> tupl
             edit.move_to(JobState.STOPPED, "stopped before it started")
         elif edit.state is not JobState.STOPPING:
             edit.move_to(JobState.STOPPING)
-    job.work.ask_to_stop()
+        # Inside the edit, so that no resume comes between; a folder that is gone has nobody to ask.
+        with suppress(FileNotFoundError):
+            job.work.ask_to_stop()
     return jobs.get(job.id), True
 
 
 def metrics(job: Job, after: int, limit: int) -> list[dict[str, Any]]:
-    """Lines of the run's progress with a step above `after`, in the order they were written."""
-    lines = (line for line in _json_lines(job.work.progress) if line.get("step", 0) > after)
-    return [line for line, _ in zip(lines, range(limit), strict=False)]
+    """Lines of the run's progress with a step above `after`, in the order of steps.
+
+    A run that went on from a checkpoint told of some steps again; the first telling counts.
+    """
+    lines: list[dict[str, Any]] = []
+    for line in _json_lines(job.work.progress):
+        if line.get("step", 0) > after:
+            after = line["step"]
+            lines.append(line)
+            if len(lines) == limit:
+                break
+    return lines
 
 
 def log_tail(job: Job, lines: int) -> list[str]:
@@ -66,8 +78,10 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
         return
     with path.open() as file:
         for line in file:
+            # A line in the middle of which its writer was killed is none; the next one follows below it.
             if line.endswith("\n"):
-                yield json.loads(line)
+                with suppress(ValueError):
+                    yield json.loads(line)
 
 
 class LogFollower:

@@ -10,18 +10,22 @@ from datetime import UTC, datetime
 import structlog
 
 from service.cluster.jobs import RayCluster
+from service.domain.failure import Failure
 from service.domain.job import Job
 from service.domain.state import JobState
-from service.errors import ClusterUnreachableError, ServiceError
+from service.errors import ClusterUnreachableError, LostFolderError, ServiceError
 from service.operations.advance import Advance, advance
+from service.operations.failure import failure_of
 from service.operations.history import News, read_news, record
 from service.operations.models import ModelOperations
+from service.operations.queue import Queue
 from service.store.jobs import JobStore
 
 log = structlog.get_logger()
 
 ENTRYPOINTS = {"run": "tandem-train-job", "dataset": "tandem-prepare-job"}
 LOST_SECONDS = 60.0
+ORPHANS_LOOKED_FOR = 200
 JOB_ENVIRONMENT = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "5"}
 
 
@@ -38,6 +42,7 @@ class Reconciler:
         self._wake = threading.Event()
         self._ended = False
         self._unreachable_since: float | None = None
+        self._orphans_may_live = True
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
     def start(self) -> None:
@@ -64,9 +69,11 @@ class Reconciler:
 
     def reconcile(self) -> None:
         """Looks at every active job once. One job's trouble does not keep the others waiting."""
-        for job in self._jobs.active():
+        active = self._jobs.active()
+        queue = Queue(active, self._cluster.resources)
+        for job in active:
             try:
-                self._look_at(job)
+                self._look_at(job, queue)
             except ClusterUnreachableError as error:
                 self._count_silence(job, error)
                 continue
@@ -74,11 +81,19 @@ class Reconciler:
                 log.exception("reconcile_failed", job=job.id)
                 continue
             self._unreachable_since = None
+        self._end_orphans()
 
-    def _look_at(self, job: Job) -> None:
+    def _look_at(self, job: Job, queue: Queue) -> None:
         if job.state is JobState.QUEUED:
+            if self._ends_if_alive(job):
+                queue.pass_over(job)
+                return
+            if job.kind == "run" and self._has_to_wait(job, queue):
+                return
             job = self._begin(job)
-        assert job.attempt is not None
+        if job.attempt is None or job.state.is_terminal:
+            # It was stopped just now.
+            return
         news = read_news(job)
         ray = self._cluster.find(job.attempt.submission_id)
         if ray is None and job.state is JobState.STARTING:
@@ -93,6 +108,49 @@ class Reconciler:
         self._settle(
             job, news, advance(job.state, ray, news.signs, job.stop_mode, _explained(job.work.read_error()))
         )
+
+    def _end_orphans(self) -> None:
+        """Ends attempts that were given up while Ray's head did not answer, and went on all the same.
+
+        Ray is asked when this control plane has begun, and when a head answers again.
+        """
+        if not self._orphans_may_live:
+            return
+        try:
+            for job in self._jobs.page("run", states=[JobState.INTERRUPTED], limit=ORPHANS_LOOKED_FOR).items:
+                if self._ends_if_alive(job):
+                    log.warning("orphan_ended", job=job.id)
+        except ClusterUnreachableError:
+            return
+        self._orphans_may_live = False
+
+    def _ends_if_alive(self, job: Job) -> bool:
+        """Whether Ray still works at a job's last attempt, which is over or given up; it is told to end."""
+        if job.attempt is None:
+            return False
+        ray = self._cluster.find(job.attempt.submission_id)
+        if ray is None or ray.status.is_over:
+            return False
+        self._cluster.stop(job.attempt.submission_id)
+        return True
+
+    def _has_to_wait(self, job: Job, queue: Queue) -> bool:
+        """Whether a run's turn has not come; its history says why. One that cannot be read fails."""
+        try:
+            reason = queue.reason_to_wait(job)
+        except LostFolderError as error:
+            queue.pass_over(job)
+            failure = Failure(reason=error.code, message=str(error), hint="start a new run")
+            with self._jobs.editing(job.id) as edit:
+                if edit.state is JobState.QUEUED:
+                    edit.row.failure = failure.model_dump(mode="json")
+                    edit.move_to(JobState.FAILED, f"{error.code}: {error}")
+            return True
+        if reason is not None and reason != job.reason:
+            with self._jobs.editing(job.id) as edit:
+                if edit.state is JobState.QUEUED:
+                    edit.move_to(JobState.QUEUED, reason)
+        return reason is not None
 
     def _begin(self, job: Job) -> Job:
         with self._jobs.editing(job.id) as edit:
@@ -111,12 +169,16 @@ class Reconciler:
         if found.state is JobState.SUCCEEDED and job.spec.get("publish"):
             found = self._publish(job, found)
         with self._jobs.editing(job.id) as edit:
-            if edit.state.is_terminal:
+            seen = job.progress_offset, job.events_offset
+            if edit.state.is_terminal or (edit.row.progress_offset, edit.row.events_offset) != seen:
+                # Another control plane on the same database was first.
                 return
             record(edit, news)
             # A stop asked for while Ray was being asked outranks what Ray said of a job that still works.
             overtaken = edit.state is JobState.STOPPING and not found.state.is_terminal
             if found.state is not edit.state and not overtaken:
+                if found.state is JobState.FAILED:
+                    edit.row.failure = failure_of(job, found.reason).model_dump(mode="json")
                 edit.move_to(found.state, found.reason)
                 log.info("job_moved", job=job.id, state=found.state, reason=found.reason)
 
@@ -129,6 +191,7 @@ class Reconciler:
         return found
 
     def _count_silence(self, job: Job, error: ClusterUnreachableError) -> None:
+        self._orphans_may_live = True
         if self._unreachable_since is None:
             self._unreachable_since = time.monotonic()
             log.warning("cluster_unreachable", detail=str(error))

@@ -14,22 +14,27 @@ from model.learning.recipe import RecipeConfig
 from model.network.architecture import layers_of
 from pipeline.shards.manifest import Manifest
 from service.cluster.jobs import ClusterResources
-from service.domain.resolved_run import Allocation, DatasetPin, ResolvedRun
-from service.domain.spec import RunSpec
+from service.domain.resolved_run import Allocation, DatasetPin, ResolvedRun, StartPin
+from service.domain.spec import RunSpec, StartSpec
 from service.errors import FieldProblem, InvalidSpecError, NotFoundError
 from service.operations.allocation import allocate
+from service.store.models import ModelStore
 
 RECORDED_VERSIONS = ("tandem", "torch", "ray", "ffcv", "numpy")
 
 
 def resolve(
-    run_id: str, spec: RunSpec, dataset_dir: Path, resources: Callable[[], ClusterResources]
+    run_id: str,
+    spec: RunSpec,
+    dataset_dir: Path,
+    models: ModelStore,
+    resources: Callable[[], ClusterResources],
 ) -> ResolvedRun:
-    """Completes a specification against a dataset and a cluster, which is asked last.
+    """Completes a specification against a dataset, the published models and a cluster, which is asked last.
 
     The recipe's switches of the network hold where the specification has no others.
-    Raises `NotFoundError` for an unknown dataset, `InvalidSpecError` naming each field that cannot be, and
-    `InfeasibleError` when the cluster can never hold the workers.
+    Raises `NotFoundError` for an unknown dataset or model, `InvalidSpecError` naming each field that cannot
+    be, and `InfeasibleError` when the cluster can never hold the workers.
     """
     if not (dataset_dir / "manifest.json").is_file():
         raise NotFoundError(f"no dataset {spec.dataset!r}: prepare it first, or see GET /api/v1/datasets")
@@ -37,6 +42,7 @@ def resolve(
     recipe = _from_preset(RecipeConfig, "recipe", spec.recipe.preset, spec.recipe.overrides)
     model = _model(spec, len(manifest.classes))
     _check_fit(spec, model, recipe, manifest)
+    start = None if spec.start_from is None else _start(spec.start_from, model, models)
     allocation = allocate(spec.resources, resources())
     _check_devices(recipe, allocation)
     return ResolvedRun(
@@ -45,6 +51,7 @@ def resolve(
         model=model,
         recipe=recipe,
         dataset=DatasetPin(name=spec.dataset, path=str(dataset_dir), checksum=manifest.checksum),
+        start=start,
         allocation=allocation,
         versions={name: version(name) for name in RECORDED_VERSIONS},
     )
@@ -134,6 +141,31 @@ def _check_fit(spec: RunSpec, model: ModelConfig, recipe: RecipeConfig, manifest
         )
     if problems:
         raise InvalidSpecError(problems)
+
+
+def _start(wanted: StartSpec, model: ModelConfig, models: ModelStore) -> StartPin:
+    """Pins a published model down. It may differ from the run's in its classes and its dropout alone."""
+    version = models.resolve(wanted.model, wanted.version)
+    published = models.read(wanted.model, version)
+    theirs, ours = (
+        config.model_dump(exclude={"num_classes", "dropout"}) for config in (published.architecture, model)
+    )
+    if differing := [f"{name}={theirs[name]!r}" for name in ours if ours[name] != theirs[name]]:
+        raise InvalidSpecError(
+            [
+                FieldProblem(
+                    "start_from",
+                    f"model {wanted.model!r} version {version} is another network: it has"
+                    f" {', '.join(differing)}; ask for the same in model",
+                )
+            ]
+        )
+    return StartPin(
+        name=wanted.model,
+        version=version,
+        path=str(models.folder(wanted.model, version)),
+        weights_sha256=published.weights_sha256,
+    )
 
 
 def _check_devices(recipe: RecipeConfig, allocation: Allocation) -> None:

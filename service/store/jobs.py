@@ -51,7 +51,7 @@ class JobEdit:
         self.append(EventKind.STATE, {"state": state, "reason": reason})
         if state.is_terminal:
             self.row.finished_at = now()
-            self._end_attempt(state)
+            self._end_attempt(state, reason)
             self.append(EventKind.END, {"state": state, "reason": reason})
 
     def append(self, kind: EventKind, data: dict[str, Any]) -> None:
@@ -65,10 +65,24 @@ class JobEdit:
         self.row.attempts = [*self.row.attempts, attempt.model_dump(mode="json")]
         return attempt
 
-    def _end_attempt(self, outcome: JobState) -> None:
-        if self.row.attempts:
+    def queue_again(self) -> None:
+        """Puts a job that is over back in the queue."""
+        self.row.stop_mode = self.row.stop_deadline = self.row.finished_at = self.row.failure = None
+        self.row.queued_at = now()
+        self.move_to(JobState.QUEUED, "resumed")
+
+    def delete(self) -> None:
+        """Removes the job and its history; raises `ConflictError` unless it is over."""
+        if not self.state.is_terminal:
+            raise ConflictError(f"{self.row.id} is {self.row.state}: stop it before deleting it")
+        self._session.delete(self.row)
+
+    def _end_attempt(self, outcome: JobState, reason: str | None) -> None:
+        # A job stopped while it is queued again has no attempt to end.
+        if self.row.attempts and self.row.attempts[-1]["finished_at"] is None:
             *earlier, last = self.row.attempts
-            self.row.attempts = [*earlier, {**last, "finished_at": now(), "outcome": outcome}]
+            ended = {**last, "finished_at": now(), "outcome": outcome, "reason": reason}
+            self.row.attempts = [*earlier, ended]
 
 
 class JobStore:
@@ -86,6 +100,7 @@ class JobStore:
         idempotency: Idempotency | None = None,
     ) -> Job:
         """Stores a queued job. A repeated request is answered with the job its first asking made."""
+        moment = now()
         row = JobRow(
             id=job_id,
             kind=kind,
@@ -96,7 +111,8 @@ class JobStore:
             folder=str(folder),
             progress={},
             attempts=[],
-            created_at=now(),
+            created_at=moment,
+            queued_at=moment,
             progress_offset=0,
             events_offset=0,
             last_sequence=0,
@@ -168,14 +184,24 @@ class JobStore:
         return JobPage(jobs, f"{jobs[-1].created_at}_{jobs[-1].id}" if more else None)
 
     def active(self) -> list[Job]:
-        """Every job that is not over, oldest first."""
+        """Every job that is not over, in the order they were queued."""
         query = (
             select(JobRow)
             .where(JobRow.state.in_([str(state) for state in ACTIVE]))
-            .order_by(JobRow.created_at, JobRow.id)
+            .order_by(JobRow.queued_at, JobRow.id)
         )
         with self._database.reading() as session:
             return [Job.model_validate(row) for row in session.scalars(query)]
+
+    def queue(self, kind: JobKind) -> list[str]:
+        """The ids of the jobs of a kind that wait, in their order."""
+        query = (
+            select(JobRow.id)
+            .where(JobRow.state == JobState.QUEUED, JobRow.kind == kind)
+            .order_by(JobRow.queued_at, JobRow.id)
+        )
+        with self._database.reading() as session:
+            return list(session.scalars(query))
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many jobs there are of each kind in each state."""
@@ -194,13 +220,8 @@ class JobStore:
 
     def delete(self, job_id: str) -> None:
         """Removes a job that is over, and its history."""
-        with self._database.transaction() as session:
-            row = session.get(JobRow, job_id, with_for_update=True)
-            if row is None:
-                raise NotFoundError(f"no job {job_id}")
-            if not JobState(row.state).is_terminal:
-                raise ConflictError(f"{job_id} is {row.state}: stop it before deleting it")
-            session.delete(row)
+        with self.editing(job_id) as edit:
+            edit.delete()
 
     def events_after(self, job_id: str, sequence: int, limit: int = 500) -> list[Event]:
         """The next events of a history; ask again from the last one's sequence until there are none."""

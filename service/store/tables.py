@@ -25,6 +25,7 @@ class JobRow(Base):
     name: Mapped[str | None] = mapped_column(String(128))
     state: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str | None]
+    failure: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     spec: Mapped[dict[str, Any]]
     folder: Mapped[str]
     progress: Mapped[dict[str, Any]]
@@ -32,6 +33,7 @@ class JobRow(Base):
     stop_mode: Mapped[str | None] = mapped_column(String(16))
     stop_deadline: Mapped[str | None] = mapped_column(String(40))
     created_at: Mapped[str] = mapped_column(String(40))
+    queued_at: Mapped[str] = mapped_column(String(40))
     finished_at: Mapped[str | None] = mapped_column(String(40))
     progress_offset: Mapped[int] = mapped_column(default=0)
     events_offset: Mapped[int] = mapped_column(default=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sqlalchemy import func, select
 
@@ -15,6 +15,14 @@ from service.store.tables import TokenRow
 
 Scope = Literal["read", "write", "predict"]
 SCOPES: tuple[Scope, ...] = ("read", "write", "predict")
+
+
+class Caller(NamedTuple):
+    """Who sends requests with a token: its hash, the name it was given, and its scopes."""
+
+    key: str
+    name: str
+    scopes: frozenset[str]
 
 
 class TokenStore:
@@ -33,11 +41,11 @@ class TokenStore:
         with self._database.transaction() as session:
             session.merge(row)
 
-    def scopes_of(self, token: str) -> frozenset[str] | None:
-        """What a token may do; None when it is not known."""
+    def find(self, token: str) -> Caller | None:
+        """Whose a token is and what it may do; None when it is not known."""
         with self._database.reading() as session:
             row = session.get(TokenRow, _hash(token))
-            return None if row is None else frozenset(row.scopes)
+            return None if row is None else Caller(row.hash, row.name, frozenset(row.scopes))
 
     def any_exist(self) -> bool:
         with self._database.reading() as session:

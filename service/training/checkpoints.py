@@ -29,19 +29,31 @@ class RunCheckpoints:
         """The name of the newest checkpoint, if there is one."""
         return next(reversed(self._folder.checkpoint_names()), None)
 
-    def resume(self) -> None:
-        """Puts the training back where the newest checkpoint left it; without one it starts at the start."""
-        names = self._folder.checkpoint_names()
-        if names:
-            checkpoint = load_checkpoint(self._folder.checkpoints / names[-1])
-            checkpoint.restore(self._network, self._trainer)
-            self.metrics = checkpoint.record.metrics
+    def resume(self) -> bool:
+        """Puts the training back where the newest checkpoint left it; without one it starts at the start.
 
-    def save(self) -> str | None:
-        """Writes a checkpoint of this step and lets go of the oldest; None when this step has one already."""
+        Returns whether there was one.
+        """
+        if self.newest is None:
+            return False
+        checkpoint = load_checkpoint(self._folder.checkpoints / self.newest)
+        checkpoint.restore(self._network, self._trainer)
+        self.metrics = checkpoint.record.metrics
+        return True
+
+    def clear_unfinished(self) -> None:
+        """Removes what an attempt that was killed while it wrote a checkpoint has left."""
+        for unfinished in self._folder.checkpoints.glob(".step-*"):
+            shutil.rmtree(unfinished)
+
+    def save(self) -> None:
+        """Writes a checkpoint of this step, unless it has one, and lets go of the oldest.
+
+        Raises CheckpointNotSavedError; the older ones stay then.
+        """
         name = checkpoint_name(self._trainer.step)
         if name in self._folder.checkpoint_names():
-            return None
+            return
         save_checkpoint(
             self._folder.checkpoints / name,
             self._network,
@@ -51,4 +63,3 @@ class RunCheckpoints:
         )
         for old in self._folder.checkpoint_names()[: -self._keep]:
             shutil.rmtree(self._folder.checkpoints / old)
-        return name

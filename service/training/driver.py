@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ray.train import FailureConfig, RunConfig, ScalingConfig, UserCallback
+from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from service.domain.events import FailureLine
 from service.domain.job_folder import JobFolder, now
 from service.domain.resolved_run import Allocation, ResolvedRun
 from service.training.job import job
+from service.training.lost_worker import named_error
 from service.training.progress import LineFile
 from service.training.worker import train_worker
 
@@ -39,7 +40,12 @@ def main() -> None:
     folder = JobFolder(Path(sys.argv[1]))
     with job(folder):
         run = ResolvedRun.model_validate_json(folder.specification.read_text())
-        trainer(folder, run).fit()
+        try:
+            trainer(folder, run).fit()
+        except TrainingFailedError as error:
+            if lost := named_error(error):
+                raise lost from error
+            raise
 
 
 def trainer(folder: JobFolder, run: ResolvedRun) -> TorchTrainer:

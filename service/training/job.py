@@ -9,29 +9,10 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
-from model.errors import ModelError
-from pipeline.errors import PipelineError
 from service.domain.job_folder import JobFolder, write_json
-
-
-class Cause(NamedTuple):
-    """Why a job failed: a stable code, what happened, and what to try."""
-
-    reason: str
-    message: str
-    hint: str | None
-
-
-HINTS = {
-    "data_corrupt": "check the dataset with: tandem inspect DIR --verify",
-    "diverged": "lower the learning rate or try another seed",
-    "plan_changed": "or delete it with DELETE /api/v1/datasets/NAME and prepare it again",
-    "cache_too_small": "give the run more loading.cache_bytes, or loading.shuffle=blocks",
-    "source_lost": "ask for the same dataset again: what is finished is kept",
-    "bad_dataset": "check the dataset with: tandem inspect DIR --verify",
-}
+from service.errors import InfeasibleError, WorkerLostError
+from service.training.cause import cause_of
 
 
 @contextmanager
@@ -44,15 +25,18 @@ def job(folder: JobFolder) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        record_failure(folder, error, rank=None)
+        record_failure(folder, error, error.rank if isinstance(error, WorkerLostError) else None)
         raise
 
 
 def record_failure(folder: JobFolder, error: BaseException, rank: int | None) -> None:
-    """Writes `error.json`; the first cause written stays, for what follows it is only its consequence."""
-    if folder.error.exists():
+    """Writes `error.json`. The first cause written stays, for what follows it is only its consequence.
+
+    But a lost worker or a lost node cannot tell of itself, and what the others say follows from that.
+    """
+    if folder.error.exists() and not isinstance(error, (WorkerLostError, InfeasibleError)):
         return
-    cause = _cause_of(error)
+    cause = cause_of(error)
     write_json(
         folder.error,
         {
@@ -62,14 +46,6 @@ def record_failure(folder: JobFolder, error: BaseException, rank: int | None) ->
             "traceback": "".join(traceback.format_exception(error)),
         },
     )
-
-
-def _cause_of(error: BaseException) -> Cause:
-    if isinstance(error, (PipelineError, ModelError)):
-        return Cause(error.code, str(error), HINTS.get(error.code))
-    if isinstance(error, MemoryError):
-        return Cause("oom", "out of memory", "use a smaller batch or fewer workers")
-    return Cause("code_error", f"{type(error).__name__}: {error}", None)
 
 
 def _log_to(path: Path) -> None:

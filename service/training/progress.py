@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
 
 from service.domain.events import Line
 
+# No space, no quota, and no larger file.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
 
 class LineFile:
-    """Appends lines to a file. Each goes out in one write, so that readers and other writers see it whole."""
+    """Appends lines to a file. Each goes out in one write, so that readers and other writers see it whole.
+
+    What a full disk does not take is kept, and goes out with the next line.
+    """
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         size = os.fstat(self._descriptor).st_size
-        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-            # A writer before this one fell in the middle of a line.
-            os.write(self._descriptor, b"\n")
+        # A writer before this one may have fallen in the middle of a line.
+        torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
+        self._unwritten = b"\n" if torn else b""
 
     def append(self, line: Line) -> None:
-        os.write(self._descriptor, line.model_dump_json().encode() + b"\n")
+        self._unwritten += line.model_dump_json().encode() + b"\n"
+        try:
+            while self._unwritten:
+                written = os.write(self._descriptor, self._unwritten)
+                self._unwritten = self._unwritten[written:]
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any, Final
 
 from model.learning.trainer import StepReport
 from service.domain.events import CheckpointLine, EpochLine, StepLine, WarningLine
 from service.domain.job_folder import JobFolder, now
+from service.training.board import Board
 from service.training.progress import LineFile, Pace
 
 PROGRESS_SECONDS = 1.0
 
+_CURVES_OF_STEPS: Final = ("loss", "learning_rate", "images_per_second")
+_CURVES_OF_EPOCHS: Final = ("val_loss", "val_top1_error", "val_top5_error")
+
+Identity = tuple[str, str | int]
+_IDENTIFIED_BY: Final = MappingProxyType({"epoch": "epoch", "checkpoint": "name", "warning": "message"})
+
 
 class Reporter:
-    """Writes to a run's `progress.jsonl` and `events.jsonl`."""
+    """Writes to a run's `progress.jsonl`, `events.jsonl` and `tensorboard/`."""
 
     def __init__(self, folder: JobFolder, total_steps: int, images_per_step: int) -> None:
         self._progress = LineFile(folder.progress)
@@ -24,6 +36,8 @@ class Reporter:
         self._steps = 0
         self._told = 0.0
         self._untold: StepLine | None = None
+        self._board = Board(folder.board)
+        self._events_told = set(_events_told(folder))
 
     def step(self, report: StepReport, loss: float) -> None:
         """Notes a step, with its loss over the global batch. What is not told at once, `flush` tells."""
@@ -46,10 +60,45 @@ class Reporter:
         """Tells the latest step if it has not been told."""
         if self._untold is not None:
             self._progress.append(self._untold)
+            self._board.tell(
+                self._untold.step,
+                {f"train/{name}": getattr(self._untold, name) for name in _CURVES_OF_STEPS},
+            )
             self._untold = None
             self._told = time.monotonic()
 
     def event(self, line: EpochLine | CheckpointLine | WarningLine) -> None:
-        """Tells of an epoch, a checkpoint or a warning, and first of the step it came after."""
+        """Tells of an epoch, a checkpoint or a warning, and first of the step it came after.
+
+        An attempt that goes on from a checkpoint comes to some of them again: each is told once.
+        """
         self.flush()
-        self._events.append(line)
+        identity = _identity(line.model_dump())
+        if identity not in self._events_told:
+            self._events_told.add(identity)
+            self._events.append(line)
+        if isinstance(line, EpochLine):
+            self._board.tell(
+                line.step,
+                {f"val/{name.removeprefix('val_')}": getattr(line, name) for name in _CURVES_OF_EPOCHS},
+            )
+
+    def close(self) -> None:
+        """Tells what is left to tell."""
+        self.flush()
+        self._progress.close()
+        self._events.close()
+        self._board.close()
+
+
+def _events_told(folder: JobFolder) -> Iterator[Identity]:
+    for line in folder.events.read_bytes().splitlines():
+        # An attempt that was killed may have left a line in its middle.
+        with suppress(ValueError, KeyError):
+            yield _identity(json.loads(line))
+
+
+def _identity(line: Mapping[str, Any]) -> Identity:
+    """What makes an event the one it is, whenever it is told."""
+    kind = line["kind"]
+    return kind, line[_IDENTIFIED_BY[kind]]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from model.errors import DivergedError
+from model.errors import CheckpointNotSavedError, DivergedError
 from model.learning.stall import STALLED_STEPS, StallWatch
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
@@ -22,7 +22,7 @@ from pipeline.batches.view_cutter import ViewCutter
 from pipeline.batches.views import EvaluationViews
 from pipeline.shards.statistics import Statistics
 from service.domain.events import CheckpointLine, EpochLine, WarningLine
-from service.domain.job_folder import JobFolder, now
+from service.domain.job_folder import JobFolder, checkpoint_name, now
 from service.domain.resolved_run import ResolvedRun
 from service.training.agreement import Agreement
 from service.training.checkpoints import RunCheckpoints
@@ -77,7 +77,15 @@ class Session:
 
         Ends early, with a checkpoint of its last step, when the run is asked to stop.
         """
-        self._checkpoints.resume()
+        with closing(self._reporter) if self._reporter else nullcontext():
+            yield from self._epochs()
+
+    def _epochs(self) -> Iterator[EpochLine]:
+        if self._reporter:
+            self._checkpoints.clear_unfinished()
+        if self._checkpoints.resume():
+            # It may have been killed between leaving the checkpoint and saying so.
+            self._tell_of_checkpoint()
         while not self._trainer.finished:
             began = time.monotonic()
             try:
@@ -86,13 +94,13 @@ class Session:
                 at = error.step, error.learning_rate, error.loss
                 raise DivergedError(*at, self._checkpoints.newest) from error
             if stopped:
-                self._save()
+                self._save(needed=True)
                 return
             line = self._validate(train_loss, began)
             self._checkpoints.metrics = line.model_dump(include=VALIDATED)
             if self._reporter:
                 self._reporter.event(line)
-            self._save()
+            self._save(needed=self._trainer.finished)
             yield line
 
     def _train_epoch(self) -> tuple[bool, float | None]:
@@ -155,13 +163,27 @@ class Session:
     def _validation_batches(self) -> Generator[tuple[Tensor, Tensor]]:
         return device_batches(self._val, lambda images, _: self._views.centre_view(images), self._device)
 
-    def _save(self) -> None:
-        """Leaves a checkpoint of this step; one that is there already stays."""
+    def _save(self, *, needed: bool = False) -> None:
+        """Leaves a checkpoint of this step; one that is there already stays.
+
+        Where it cannot be written the run goes on, and tries at the next one, unless this one is `needed`.
+        """
+        if not self._reporter:
+            return
+        try:
+            self._checkpoints.save()
+        except CheckpointNotSavedError as error:
+            if needed:
+                raise
+            self._reporter.event(_not_saved(error))
+        else:
+            self._tell_of_checkpoint()
+
+    def _tell_of_checkpoint(self) -> None:
         if self._reporter:
-            name = self._checkpoints.save()
-            if name is not None:
-                epoch, step = self._trainer.epoch, self._trainer.step
-                self._reporter.event(CheckpointLine(at=now(), name=name, epoch=epoch, step=step))
+            epoch, step = self._trainer.epoch, self._trainer.step
+            name = checkpoint_name(step)
+            self._reporter.event(CheckpointLine(at=now(), name=name, epoch=epoch, step=step))
 
     def _loader(self, dataset: Path, split: str) -> ShardLoader:
         return ShardLoader(
@@ -175,6 +197,11 @@ class Session:
             config=self._run.spec.loading,
             pin_memory=self._device.type == "cuda",
         )
+
+
+def _not_saved(error: CheckpointNotSavedError) -> WarningLine:
+    message = f"{error}; the run goes on and tries again at the next checkpoint: free some space"
+    return WarningLine(at=now(), code="checkpoint_not_saved", message=message)
 
 
 def _stalled(chance: float) -> WarningLine:

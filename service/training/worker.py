@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import ray.train
@@ -11,7 +12,6 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from model.learning.execution import prepare_execution
-from model.learning.initialize import starting_parameters
 from model.network.alexnet import AlexNet
 from model.network.placement import Placement
 from service.domain.job_folder import JobFolder
@@ -20,6 +20,8 @@ from service.training.agreement import Agreement, Rank
 from service.training.job import record_failure
 from service.training.placing import place_towers
 from service.training.session import Session
+from service.training.sole_attempt import sole_attempt
+from service.training.starting_point import starting_point
 
 
 def train_worker(config: dict[str, str]) -> None:
@@ -27,20 +29,25 @@ def train_worker(config: dict[str, str]) -> None:
     folder = JobFolder(Path(config["folder"]))
     context = ray.train.get_context()
     rank = Rank(context.get_world_rank(), context.get_world_size())
-    if rank.is_first:
-        # Left by workers that fell and were started again as these.
-        folder.error.unlink(missing_ok=True)
     try:
-        run = ResolvedRun.model_validate_json(folder.specification.read_text())
-        torch.set_num_threads(run.allocation.cpus_per_worker)
-        agreement = Agreement(folder, rank)
-        network = network_of(run, place_towers(folder, run, agreement, devices_of(run)))
-        session = Session(folder, run, agreement, network, parallel(network, rank))
-        for evaluation in session.epochs():
-            ray.train.report(evaluation.model_dump(include={"epoch", "step", "val_loss", "val_top1_error"}))
+        with sole_attempt(folder) if rank.is_first else nullcontext():
+            if rank.is_first:
+                # Left by workers that fell and were started again as these.
+                folder.error.unlink(missing_ok=True)
+            _train(folder, rank)
     except Exception as error:
         record_failure(folder, error, rank.number)
         raise
+
+
+def _train(folder: JobFolder, rank: Rank) -> None:
+    run = ResolvedRun.model_validate_json(folder.specification.read_text())
+    torch.set_num_threads(run.allocation.cpus_per_worker)
+    agreement = Agreement(folder, rank)
+    network = network_of(folder, run, place_towers(folder, run, agreement, devices_of(run)))
+    session = Session(folder, run, agreement, network, parallel(network, rank))
+    for evaluation in session.epochs():
+        ray.train.report(evaluation.model_dump(include={"epoch", "step", "val_loss", "val_top1_error"}))
 
 
 def devices_of(run: ResolvedRun) -> list[torch.device]:
@@ -50,11 +57,10 @@ def devices_of(run: ResolvedRun) -> list[torch.device]:
     return devices
 
 
-def network_of(run: ResolvedRun, placement: Placement) -> AlexNet:
+def network_of(folder: JobFolder, run: ResolvedRun, placement: Placement) -> AlexNet:
     """The run's network on this worker's devices, initialised alike on every worker."""
     network = AlexNet(run.model, placement)
-    start = starting_parameters(run.model, run.recipe.initialization, run.spec.seed)
-    network.load_canonical_parameters(start)
+    network.load_canonical_parameters(starting_point(folder, run))
     prepare_execution(network, run.recipe, run.recipe.global_batch_size // run.allocation.num_workers)
     return network
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
+import psutil
 import pytest
 
 from pipeline.batches.reader import SplitReader
@@ -40,6 +41,37 @@ def test_a_loss_that_is_no_number_names_step_rate_and_last_good_checkpoint(
     last = run.checkpoints[-1]
     assert f"at step {last.step + 1} with learning rate 1e+25" in run.reason
     assert f"the last good checkpoint is {last.name}" in run.reason
+
+
+def test_a_run_whose_workers_keep_falling_names_the_worker_and_can_be_resumed(
+    client: Client, dataset: str
+) -> None:
+    recipe = {"preset": "quick", "global_batch_size": 32, "epochs": 5000}
+    spec = {"dataset": dataset, "model": {"preset": "alexnet-tiny"}, "recipe": recipe}
+    run = client.runs.create({**spec, "resources": {"num_workers": 2}, "checkpoint": {"every_steps": 5}})
+    fallen = set()
+    for event in client.runs.events(run.id):
+        if event.kind is EventKind.CHECKPOINT:
+            fallen |= kill_one_worker(fallen)
+    found = client.runs.get(run.id)
+    assert found.state is JobState.FAILED
+    # Ray Train starts the workers again three times.
+    assert len(fallen) >= 4
+    assert found.failure is not None
+    assert found.failure.reason == "worker_lost"
+    assert found.failure.rank in {0, 1}
+    assert found.failure.last_checkpoint == found.checkpoints[-1].name
+    assert "tandem resume" in found.failure.hint
+
+
+def kill_one_worker(fallen: set[int]) -> set[int]:
+    """Ends a worker that trains, other than those that were ended before; its process id."""
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        name = " ".join(process.info["cmdline"] or [])
+        if name.startswith("ray::") and "TrainWorker" in name and process.pid not in fallen:
+            process.kill()
+            return {process.pid}
+    return set()
 
 
 def test_a_damaged_photo_ends_the_run_and_is_named(client: Client, dataset: str, stack: Stack) -> None:

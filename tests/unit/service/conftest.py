@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
 import socket
+import subprocess
+import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import uvicorn
 
+from model.config import ModelConfig
+from model.learning.recipe import RecipeConfig
 from service.api.app import create_app
 from service.api.state import ControlPlane
 from service.client import Client
 from service.domain.job import Job
 from service.domain.job_folder import JobFolder
+from service.domain.resolved_run import Allocation, DatasetPin, ResolvedRun
 from service.domain.spec import RunSpec
 from service.domain.state import JobState
 from service.settings import Settings
 from service.store.jobs import new_job_id
+
+PASSWORD = "of-the-tests"
 
 
 def free_port() -> int:
@@ -30,13 +41,77 @@ def free_port() -> int:
         return port
 
 
+class Postgres:
+    """A PostgreSQL server from Debian's package, on a free port of loopback, with data of its own."""
+
+    def __init__(self) -> None:
+        newest = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+        # It refuses to run as root; its package has made a user for it.
+        owner = pwd.getpwnam("postgres") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+        self._home = Path(tempfile.mkdtemp(prefix="tandem-postgres-"))
+        (self._home / "password").write_text(PASSWORD)
+        for path in (self._home, self._home / "password"):
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+        self._programs, self._owner, self._port = newest, owner, free_port()
+        access = ["--username=tandem", "--auth=scram-sha-256", f"--pwfile={self._home / 'password'}"]
+        self._run("initdb", *access, "--no-sync", "--encoding=UTF8")
+        options = (
+            f"-c listen_addresses=127.0.0.1 -c port={self._port} -c unix_socket_directories='' -c fsync=off"
+        )
+        self._run("pg_ctl", "-w", "-o", options, "-l", str(self._home / "log"), "start")
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        name = f"tandem_{uuid.uuid4().hex}"
+        with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        return self._address(name)
+
+    def close(self) -> None:
+        self._run("pg_ctl", "-m", "immediate", "stop")
+        shutil.rmtree(self._home)
+
+    def _address(self, database: str) -> str:
+        return f"postgresql://tandem:{PASSWORD}@127.0.0.1:{self._port}/{database}"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [self._programs / program, "-D", self._home / "data", *arguments]
+        subprocess.run(
+            command,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=self._home,
+            user=self._owner.pw_uid,
+            group=self._owner.pw_gid,
+        )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        pytest.skip("no PostgreSQL here: apt-get install postgresql")
+    server = Postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an empty database is, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'tandem.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
 class LiveServer:
     """A server that can be stopped and started again at the same address, over the same home."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, database_url: str) -> None:
         dead = free_port()
         self.settings = Settings(
             home=home,
+            database_url=database_url,
             port=free_port(),
             ray_url=f"http://127.0.0.1:{dead}",
             serving_url=f"http://127.0.0.1:{dead}",
@@ -75,9 +150,20 @@ class LiveServer:
         """A run as if Ray had it: a row, a folder, and two events. Without Ray, nothing else moves it."""
         run_id = new_job_id()
         folder = JobFolder(self.settings.runs / run_id)
-        spec = RunSpec(dataset="photos").model_dump(mode="json")
-        folder.create(spec)
-        job = self.plane.jobs.create("run", name=None, spec=spec, folder=folder.path, job_id=run_id)
+        spec = RunSpec(dataset="photos")
+        run = ResolvedRun(
+            run_id=run_id,
+            spec=spec,
+            model=ModelConfig.preset("alexnet-tiny", num_classes=2),
+            recipe=RecipeConfig.preset("quick"),
+            dataset=DatasetPin(name="photos", path=str(self.settings.datasets / "photos"), checksum="0"),
+            allocation=Allocation(num_workers=1, cpus_per_worker=1, gpus_per_worker=0),
+            versions={},
+        )
+        folder.create(run.model_dump(mode="json"))
+        job = self.plane.jobs.create(
+            "run", name=None, spec=spec.model_dump(mode="json"), folder=folder.path, job_id=run_id
+        )
         with self.plane.jobs.editing(job.id) as edit:
             edit.begin_attempt()
             edit.move_to(JobState.RUNNING)
@@ -94,8 +180,8 @@ def no_settings_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[LiveServer]:
-    server = LiveServer(tmp_path / "home")
+def server(tmp_path: Path, database_url: str) -> Iterator[LiveServer]:
+    server = LiveServer(tmp_path / "home", database_url)
     server.start()
     yield server
     server.stop()

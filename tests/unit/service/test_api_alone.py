@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import anyio
 import httpx
 import pytest
+import structlog
 from PIL import Image
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from pipeline.config import PrepareConfig, SourceConfig
 from pipeline.shards.prepare import prepare
@@ -152,6 +155,49 @@ def test_an_unknown_token_is_refused(guarded: tuple[Settings, dict[str, str]]) -
     answer = ask(settings, "GET", "/api/v1/runs", headers={"Authorization": "Bearer tdm_guess"})
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_token_that_asks_too_often_is_told_to_wait_and_the_others_are_not(
+    guarded: tuple[Settings, dict[str, str]],
+) -> None:
+    settings, tokens = guarded
+    settings = settings.model_copy(update={"requests_per_second": 1})
+
+    async def ask_often() -> list[httpx.Response]:
+        async with api(settings) as client:
+            names = ["read"] * 4 + ["write"]
+            headers = [{"Authorization": f"Bearer {tokens[name]}"} for name in names]
+            return [await client.get("/api/v1/models", headers=each) for each in headers]
+
+    *answers, of_another = anyio.run(ask_often)
+    assert [answer.status_code for answer in answers[:2]] == [200, 200]
+    assert (answers[-1].status_code, answers[-1].json()["code"]) == (429, "rate_limited")
+    assert answers[-1].headers["Retry-After"] == "1"
+    assert of_another.status_code == 403
+
+
+def test_each_change_leaves_a_line_that_says_who_asked_for_what_and_reading_leaves_none(
+    guarded: tuple[Settings, dict[str, str]],
+) -> None:
+    settings, tokens = guarded
+    headers = {"Authorization": f"Bearer {tokens['write']}", "X-Request-Id": "from-the-client.1"}
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
+        answer = ask(settings, "POST", "/api/v1/runs", json={"dataset": "absent"}, headers=headers)
+        refused = ask(settings, "DELETE", "/api/v1/datasets/some")
+        ask(settings, "GET", "/api/v1/runs")
+    audit = [line for line in logs if line["event"] == "audit"]
+    facts = ("caller", "method", "path", "status", "request_id")
+    assert [tuple(line[fact] for fact in facts) for line in audit] == [
+        ("write", "POST", "/api/v1/runs", 404, "from-the-client.1"),
+        (None, "DELETE", "/api/v1/datasets/some", 401, refused.headers["X-Request-Id"]),
+    ]
+    assert answer.headers["X-Request-Id"] == "from-the-client.1"
+
+
+@pytest.mark.parametrize("given", ["", "a" * 65, "two words", "line\tbreak", "ü"])
+def test_a_request_id_that_could_spoil_a_log_is_replaced(settings: Settings, given: str) -> None:
+    answer = ask(settings, "GET", "/healthz", headers={"X-Request-Id": given.encode()})
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-Id"])
 
 
 def test_the_token_in_the_settings_opens_everything(settings: Settings) -> None:

@@ -116,3 +116,16 @@ def test_a_failure_counts_until_progress_is_reported_after_it(store: JobStore, j
     progress.append(step(2, at="2026-01-01T00:00:03.000+00:00"))
     signs = read_news(job).signs
     assert (signs.fell, signs.reported) == (False, True)
+
+
+def test_what_an_earlier_attempt_wrote_is_told_and_says_nothing_of_this_one(
+    store: JobStore, job: Job
+) -> None:
+    LineFile(job.work.progress).append(step(1))
+    failure = FailureLine(at="2026-01-01T00:00:00.002+00:00", rank=0, message="killed")
+    LineFile(job.work.events).append(failure)
+    with store.editing(job.id) as edit:
+        edit.begin_attempt()
+    news = read_news(store.get(job.id))
+    assert (news.signs.fell, news.signs.reported) == (False, False)
+    assert look(store, job.id).progress["step"] == 1

@@ -1,4 +1,4 @@
-"""Jobs in a real SQLite file: identity, order, and a history without gaps."""
+"""Jobs in a real database, SQLite's and PostgreSQL's: identity, order, and a history without gaps."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from service.store.tables import Base
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'tandem.db'}")
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
     yield database
     database.close()
 
@@ -44,12 +44,11 @@ def test_migrations_lead_to_the_tables_in_the_code(database: Database) -> None:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
-def test_opening_a_migrated_database_again_keeps_its_rows(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'tandem.db'}"
-    first = Database(url)
+def test_opening_a_migrated_database_again_keeps_its_rows(database_url: str) -> None:
+    first = Database(database_url)
     job = queued(JobStore(first))
     first.close()
-    second = Database(url)
+    second = Database(database_url)
     assert JobStore(second).get(job.id) == job
     second.close()
 
@@ -154,3 +153,34 @@ def test_an_active_job_is_not_deleted_and_an_ended_one_is_gone(store: JobStore) 
     with pytest.raises(NotFoundError):
         store.get(job.id)
     assert store.events_after(job.id, 0) == []
+
+
+def ended(store: JobStore, state: JobState, reason: str | None = None) -> Job:
+    job = queued(store)
+    with store.editing(job.id) as edit:
+        edit.begin_attempt()
+        edit.row.stop_mode, edit.row.stop_deadline = "graceful", "2026-01-01T00:00:00+00:00"
+        edit.move_to(state, reason)
+    return store.get(job.id)
+
+
+def test_a_job_queued_again_forgets_how_it_ended_and_its_attempt_remembers(store: JobStore) -> None:
+    job = ended(store, JobState.FAILED, "diverged: the loss is nan")
+    with store.editing(job.id) as edit:
+        edit.queue_again()
+    again = store.get(job.id)
+    assert again.state is JobState.QUEUED
+    assert (again.stop_mode, again.stop_deadline, again.finished_at) == (None, None, None)
+    (attempt,) = again.attempts
+    assert (attempt.outcome, attempt.reason) == (JobState.FAILED, "diverged: the loss is nan")
+    assert attempt.finished_at is not None
+    with store.editing(job.id) as edit:
+        assert edit.begin_attempt().submission_id == f"{job.id}-a2"
+
+
+def test_a_job_stopped_before_its_next_attempt_leaves_the_last_one_as_it_ended(store: JobStore) -> None:
+    job = ended(store, JobState.FAILED, "oom")
+    with store.editing(job.id) as edit:
+        edit.queue_again()
+        edit.move_to(JobState.STOPPED, "stopped before it started")
+    assert store.get(job.id).attempts == job.attempts

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from model.config import ModelConfig
 from model.learning.recipe import RecipeConfig
+from model.published import ColourStatistics, DatasetOrigin, Label, PublishedModel
 from service.cluster.jobs import ClusterResources, Node
 from service.domain.resolved_run import ResolvedRun
 from service.domain.spec import RunSpec
-from service.errors import FieldProblem, InvalidSpecError
+from service.errors import FieldProblem, InvalidSpecError, NotFoundError
 from service.operations.resolve import resolve
+from service.store.models import ModelStore
 
 CHECKSUM = "0" * 32
 
@@ -41,11 +45,16 @@ def dataset(folder: Path, image_size: int) -> Path:
     return folder
 
 
-def resolved(tmp_path: Path, model: dict[str, Any], recipe: dict[str, Any]) -> ResolvedRun:
+def resolved(
+    tmp_path: Path, model: dict[str, Any], recipe: dict[str, Any], start_from: dict[str, Any] | None = None
+) -> ResolvedRun:
     sizes = {"alexnet": 256, "alexnet-tiny": 72, "cifar-4layer": 32}
-    spec = RunSpec.model_validate({"dataset": "photos", "model": model, "recipe": recipe})
+    spec = RunSpec.model_validate(
+        {"dataset": "photos", "model": model, "recipe": recipe, "start_from": start_from}
+    )
     folder = dataset(tmp_path / "photos", sizes[model["preset"]])
-    return resolve("run-1", spec, folder, lambda: ClusterResources((Node(cpus=2, gpus=0),)))
+    cluster = ClusterResources((Node(cpus=2, gpus=0),))
+    return resolve("run-1", spec, folder, ModelStore(tmp_path / "models"), lambda: cluster)
 
 
 def refusal(tmp_path: Path, model: dict[str, Any], recipe: dict[str, Any]) -> FieldProblem:
@@ -142,3 +151,60 @@ def test_what_needs_gpus_is_refused_where_a_run_gets_none(
     problem = refusal(tmp_path, {"preset": "alexnet-tiny"}, {"preset": "quick", **overrides})
     assert problem.field == f"recipe.{next(iter(overrides))}"
     assert remedy in problem.message
+
+
+def published(tmp_path: Path, architecture: ModelConfig) -> None:
+    """A first version of the model `birds`, as far as its description."""
+    store = ModelStore(tmp_path / "models")
+    description = PublishedModel(
+        name="birds",
+        version=0,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        architecture=architecture,
+        image_size=72,
+        labels=tuple(
+            Label(index=index, id=str(index), name=str(index)) for index in range(architecture.num_classes)
+        ),
+        statistics=ColourStatistics(
+            channel_mean=(0.0,) * 3, pca_eigenvalues=(0.0,) * 3, pca_eigenvectors=((0.0,) * 3,) * 3
+        ),
+        dataset=DatasetOrigin(name="birds", checksum=CHECKSUM),
+        metrics={},
+        run_id="run-0",
+        step=1,
+        weights_sha256="f" * 64,
+    )
+    with store.candidate() as candidate:
+        store.adopt(candidate, description)
+    store.set_alias("birds", "production", 1)
+
+
+@pytest.mark.parametrize("version", [None, 1, "production"])
+def test_a_run_may_start_from_a_model_with_other_classes_and_pins_it_down(
+    tmp_path: Path, version: int | str | None
+) -> None:
+    published(tmp_path, ModelConfig.preset("alexnet-tiny", num_classes=3, dropout=0.5))
+    run = resolved(
+        tmp_path, {"preset": "alexnet-tiny"}, {"preset": "quick"}, {"model": "birds", "version": version}
+    )
+    assert run.start is not None
+    assert (run.start.name, run.start.version, run.start.weights_sha256) == ("birds", 1, "f" * 64)
+    assert run.start.path == str(tmp_path / "models" / "birds" / "1")
+
+
+def test_a_model_of_another_network_is_refused_by_what_differs(tmp_path: Path) -> None:
+    published(tmp_path, ModelConfig.preset("alexnet-tiny", num_classes=10, activation="tanh"))
+    with pytest.raises(InvalidSpecError) as refused:
+        resolved(tmp_path, {"preset": "alexnet-tiny"}, {"preset": "quick"}, {"model": "birds"})
+    (problem,) = refused.value.problems
+    assert problem.field == "start_from"
+    assert "it has activation='tanh'; ask for the same" in problem.message
+
+
+def test_a_model_or_version_that_is_not_there_is_said(tmp_path: Path) -> None:
+    published(tmp_path, ModelConfig.preset("alexnet-tiny", num_classes=10))
+    for number, start in enumerate(({"model": "fish"}, {"model": "birds", "version": 2})):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "models").symlink_to(tmp_path / "models")
+        with pytest.raises(NotFoundError):
+            resolved(tmp_path / str(number), {"preset": "alexnet-tiny"}, {"preset": "quick"}, start)

@@ -32,6 +32,18 @@ with job(JobFolder(Path(sys.argv[1]))):
     raise PlanChangedError("seed was 0 and is 1")
 """
 
+LOSING_A_WORKER = """
+import sys
+from pathlib import Path
+from service.domain.job_folder import JobFolder
+from service.errors import WorkerLostError
+from service.training.job import job, record_failure
+folder = JobFolder(Path(sys.argv[1]))
+with job(folder):
+    record_failure(folder, RuntimeError("connection closed by peer"), rank=0)
+    raise WorkerLostError(1, "worker 1 was lost: killed")
+"""
+
 
 def run(script: str, folder: JobFolder) -> int:
     folder.create({})
@@ -54,3 +66,12 @@ def test_a_job_that_fails_leaves_its_cause_what_to_try_and_its_log(tmp_path: Pat
     assert (error["reason"], error["message"]) == ("plan_changed", "seed was 0 and is 1")
     assert "DELETE /api/v1/datasets/NAME" in error["hint"]
     assert folder.log.read_text().startswith("at work\n")
+
+
+def test_what_the_others_say_of_a_lost_worker_is_not_the_cause(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path / "job")
+    assert run(LOSING_A_WORKER, folder) != 0
+    error = json.loads(folder.error.read_text())
+    assert (error["reason"], error["rank"]) == ("worker_lost", 1)
+    assert error["message"] == "worker 1 was lost: killed"
+    assert "tandem resume RUN" in error["hint"]

@@ -28,6 +28,8 @@ def test_the_token_printed_has_the_scopes_asked_for(
     token = capsys.readouterr().out.strip()
     database = Database(Settings().resolved_database_url)
     try:
-        assert TokenStore(database).scopes_of(token) == scopes
+        caller = TokenStore(database).find(token)
+        assert caller is not None
+        assert caller.scopes == scopes
     finally:
         database.close()

@@ -53,6 +53,49 @@ def test_events_come_while_the_run_goes_on(server, client: Client) -> None:
     assert seen == [1, 2, 3, 4, 5, 6]
 
 
+def resume(server, job_id: str) -> None:
+    with server.plane.jobs.editing(job_id) as edit:
+        edit.queue_again()
+        edit.begin_attempt()
+        edit.move_to(JobState.RUNNING)
+
+
+def test_a_run_that_was_resumed_is_followed_past_its_earlier_end(server, client: Client) -> None:
+    job = server.begin_run()
+    with server.plane.jobs.editing(job.id) as edit:
+        edit.move_to(JobState.STOPPED)
+    resume(server, job.id)
+    finish(server, job.id)
+    events = list(client.runs.events(job.id))
+    assert [event.id for event in events] == list(range(1, 9))
+    assert [event.id for event in events if event.kind is EventKind.END] == [4, 8]
+
+
+def test_a_run_resumed_while_its_end_is_read_is_followed_on(server, client: Client) -> None:
+    job = server.begin_run()
+    with server.plane.jobs.editing(job.id) as edit:
+        edit.move_to(JobState.FAILED, "for once")
+    seen = []
+    for event in client.runs.events(job.id, retry_seconds=0.05):
+        seen.append(event.id)
+        if event.id == 4:
+            resume(server, job.id)
+        if event.id == 6:
+            finish(server, job.id)
+    assert seen == list(range(1, 9))
+
+
+def test_a_run_deleted_after_its_end_was_told_ends_the_stream(server, client: Client) -> None:
+    job = server.begin_run()
+    finish(server, job.id)
+    kinds = []
+    for event in client.runs.events(job.id, retry_seconds=0.05):
+        kinds.append(event.kind)
+        if event.kind is EventKind.END:
+            client.runs.delete(job.id)
+    assert kinds[-1] is EventKind.END
+
+
 def test_no_event_is_lost_or_doubled_when_the_server_restarts(server, client: Client) -> None:
     job = server.begin_run()
     write_events(server, job.id, 1)

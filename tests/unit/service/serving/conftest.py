@@ -135,6 +135,7 @@ def leave_run(folder: Path, dataset: Path, seed: int) -> Job:
         name=None,
         state=JobState.SUCCEEDED,
         reason=None,
+        failure=None,
         spec=spec.model_dump(mode="json"),
         folder=str(folder),
         progress={},

@@ -1,0 +1,88 @@
+"""Which queued run is next, and whether the cluster has room for it now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from pydantic import ValidationError
+
+from service.cluster.jobs import ClusterResources
+from service.domain.job import Job
+from service.domain.resolved_run import Allocation, ResolvedRun
+from service.domain.state import JobState
+from service.errors import ClusterUnreachableError, LostFolderError
+
+
+class Queue:
+    """The runs among the jobs that are not over, oldest first, for one look at all of them.
+
+    Runs start in the order they were queued, so that a large one is not kept waiting by small ones that came
+    later. A run that the whole cluster cannot hold waits for more nodes and holds nobody up. What a run at
+    work holds is all it was allocated. The cluster is asked once, and only when a run waits.
+    """
+
+    def __init__(self, active: Sequence[Job], resources: Callable[[], ClusterResources]) -> None:
+        runs = [job for job in active if job.kind == "run"]
+        self._waiting = [job.id for job in runs if job.state is JobState.QUEUED]
+        self._at_work = [job for job in runs if job.state is not JobState.QUEUED]
+        self._ask = resources
+        self._answer: ClusterResources | ClusterUnreachableError | None = None
+
+    def reason_to_wait(self, job: Job) -> str | None:
+        """Why a queued run cannot start yet; None when it can, and from then on it counts as at work.
+
+        Raises `ClusterUnreachableError`, and `LostFolderError` for a run whose folder tells nothing of it.
+        """
+        allocation = _allocation(job)
+        total = self._resources()
+        ahead = self._waiting.index(job.id)
+        if not _fits(allocation, total):
+            self._waiting.remove(job.id)
+            return f"waits for {_wanted(allocation)}, which the cluster cannot hold: it has {total}"
+        if ahead:
+            return f"{ahead} run(s) ahead in the queue"
+        room = total
+        for other in self._at_work:
+            # One whose folder was taken away ends by itself.
+            with suppress(LostFolderError):
+                room = room.without(_allocation(other))
+        if not _fits(allocation, room):
+            return f"waits for {_wanted(allocation)}: {len(self._at_work)} run(s) at work leave {room}"
+        self._waiting.remove(job.id)
+        self._at_work.append(job)
+        return None
+
+    def pass_over(self, job: Job) -> None:
+        """A run that does not start holds nobody up."""
+        if job.id in self._waiting:
+            self._waiting.remove(job.id)
+
+    def _resources(self) -> ClusterResources:
+        if self._answer is None:
+            try:
+                self._answer = self._ask()
+            except ClusterUnreachableError as error:
+                self._answer = error
+        if isinstance(self._answer, ClusterUnreachableError):
+            raise self._answer
+        return self._answer
+
+
+def _fits(allocation: Allocation, room: ClusterResources) -> bool:
+    workers = room.workers_that_fit(cpus=allocation.cpus_per_worker, gpus=allocation.gpus_per_worker)
+    return workers >= allocation.num_workers
+
+
+def _wanted(allocation: Allocation) -> str:
+    return (
+        f"{allocation.num_workers} worker(s) of {allocation.cpus_per_worker} CPU(s) and"
+        f" {allocation.gpus_per_worker} GPU(s)"
+    )
+
+
+def _allocation(job: Job) -> Allocation:
+    try:
+        return ResolvedRun.model_validate_json(job.work.specification.read_text()).allocation
+    except (OSError, ValidationError) as error:
+        raise LostFolderError(f"{job.work.specification} cannot be read: {error}") from error

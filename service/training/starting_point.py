@@ -1,0 +1,39 @@
+"""What a run's network is before its first step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from model.checkpoint import load_weights
+from model.checkpoint_record import verify_file
+from model.learning.initialize import starting_parameters
+from model.published import WEIGHTS_FILE, PublishedModel
+from service.domain.job_folder import JobFolder
+from service.domain.resolved_run import ResolvedRun, StartPin
+
+
+def starting_point(folder: JobFolder, run: ResolvedRun) -> dict[str, Tensor]:
+    """Canonical tensors, alike on every rank: the recipe's, and in their places those of a published model.
+
+    Of a model with another number of classes the output layer is the recipe's. A run with a checkpoint goes
+    on from that, and needs no model. Raises BadCheckpointError for a model that is gone, damaged, or another
+    than when the run was made.
+    """
+    start = starting_parameters(run.model, run.recipe.initialization, run.spec.seed)
+    if run.start is None or folder.checkpoint_names():
+        return start
+    published = _published(run.start)
+    return start | {
+        name: tensor
+        for name, tensor in published.items()
+        if name not in start or tensor.shape == start[name].shape
+    }
+
+
+def _published(pin: StartPin) -> dict[str, Tensor]:
+    path = Path(pin.path)
+    verify_file(path / WEIGHTS_FILE, pin.weights_sha256)
+    tensors, _ = load_weights(path / WEIGHTS_FILE, PublishedModel.load(path).architecture)
+    return tensors

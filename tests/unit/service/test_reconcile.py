@@ -1,0 +1,245 @@
+"""When a run's turn comes, and what Ray is asked then: an HTTP server keeps jobs as Ray's head does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from service.client import ApiError, Client
+from service.cluster.jobs import RayCluster
+from service.domain.job import Job
+from service.domain.job_folder import write_json
+from service.domain.state import JobState
+from service.operations.reconcile import Reconciler
+from service.training.sole_attempt import sole_attempt
+
+SAID = "Job entrypoint command failed with exit code -9"
+
+
+class Head(ThreadingHTTPServer):
+    """A head without a cluster: its jobs have the status that a test gives them."""
+
+    def __init__(self) -> None:
+        self.cpus = 2.0
+        self.statuses: dict[str, str] = {}
+        self.stopped: list[str] = []
+        super().__init__(("127.0.0.1", 0), JobsApi)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class JobsApi(BaseHTTPRequestHandler):
+    server: Head
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/api/v0/nodes"):
+            nodes = [{"state": "ALIVE", "resources_total": {"CPU": self.server.cpus}}]
+            self._answer(200, {"data": {"result": {"result": nodes}}})
+            return
+        status = self.server.statuses.get(self.path.removeprefix("/api/jobs/"))
+        self._answer(200 if status else 404, {"status": status, "message": SAID})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path.endswith("/stop"):
+            self.server.stopped.append(self.path.split("/")[3])
+        else:
+            self.server.statuses[json.loads(body)["submission_id"]] = "PENDING"
+        self._answer(200, {})
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def _answer(self, code: int, content: dict[str, Any]) -> None:
+        data = json.dumps(content).encode()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@pytest.fixture
+def head() -> Iterator[Head]:
+    head = Head()
+    thread = threading.Thread(target=head.serve_forever)
+    thread.start()
+    yield head
+    head.shutdown()
+    head.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def reconciler(server, head: Head) -> Iterator[Reconciler]:
+    cluster = RayCluster(head.url)
+    yield Reconciler(server.plane.jobs, cluster, server.plane.models)
+    cluster.close()
+
+
+def test_another_attempt_begins_only_once_ray_has_done_with_the_one_before(
+    server, head: Head, reconciler: Reconciler
+) -> None:
+    job = server.begin_run()
+    jobs, first = server.plane.jobs, f"{job.id}-a1"
+    head.statuses[first] = "RUNNING"
+    with jobs.editing(job.id) as edit:
+        edit.move_to(JobState.INTERRUPTED, "Ray's head has not answered for 61 s")
+        edit.queue_again()
+    for _ in range(2):
+        reconciler.reconcile()
+        assert jobs.get(job.id).state is JobState.QUEUED
+        assert list(head.statuses) == [first]
+    assert head.stopped == [first, first]
+
+    head.statuses[first] = "STOPPED"
+    reconciler.reconcile()
+    assert jobs.get(job.id).state is JobState.STARTING
+    assert head.statuses == {first: "STOPPED", f"{job.id}-a2": "PENDING"}
+
+
+def test_a_failed_run_tells_reason_rank_last_checkpoint_and_its_last_lines(
+    server, client: Client, head: Head, reconciler: Reconciler
+) -> None:
+    job = server.begin_run()
+    head.statuses[f"{job.id}-a1"] = "FAILED"
+    job.work.log.write_text("".join(f"line {number}\n" for number in range(60)))
+    for step in (5, 10):
+        (job.work.checkpoints / f"step-{step:08d}").mkdir()
+    cause = {"reason": "diverged", "message": "the loss is nan", "hint": "lower the learning rate"}
+    write_json(job.work.error, {"rank": 1, "type": "DivergedError", **cause, "traceback": "…"})
+    reconciler.reconcile()
+    failure = client.runs.get(job.id).failure
+    assert failure is not None
+    assert failure.model_dump(exclude={"log"}) == {"rank": 1, **cause, "last_checkpoint": "step-00000010"}
+    assert failure.log == [f"line {number}" for number in range(10, 60)]
+
+
+def test_a_run_that_left_no_word_fails_with_what_ray_says(
+    server, client: Client, head: Head, reconciler: Reconciler
+) -> None:
+    job = server.begin_run()
+    head.statuses[f"{job.id}-a1"] = "FAILED"
+    reconciler.reconcile()
+    failure = client.runs.get(job.id).failure
+    assert failure is not None
+    assert (failure.reason, failure.message) == ("job_lost", SAID)
+    assert failure.last_checkpoint is None
+
+
+def queued(server) -> Job:
+    """A run of one worker with one CPU that waits for its first attempt."""
+    job = server.begin_run()
+    with server.plane.jobs.editing(job.id) as edit:
+        edit.row.attempts = []
+        edit.move_to(JobState.QUEUED)
+    return job
+
+
+def test_runs_start_in_their_order_as_far_as_the_cluster_has_room(
+    server, client: Client, head: Head, reconciler: Reconciler
+) -> None:
+    first, second, third, fourth = (queued(server) for _ in range(4))
+    reconciler.reconcile()
+    assert list(head.statuses) == [f"{first.id}-a1", f"{second.id}-a1"]
+    waiting = client.runs.get(third.id)
+    assert (waiting.state, waiting.queue_position) == (JobState.QUEUED, 1)
+    assert waiting.reason == (
+        "waits for 1 worker(s) of 1 CPU(s) and 0 GPU(s): 2 run(s) at work leave 1 node(s): 0 CPUs and 0 GPUs"
+    )
+    assert client.runs.get(fourth.id).reason == "1 run(s) ahead in the queue"
+    assert [run.queue_position for run in client.runs.list()] == [2, 1, None, None]
+    told = len(server.plane.jobs.events_after(third.id, 0))
+    reconciler.reconcile()
+    assert len(server.plane.jobs.events_after(third.id, 0)) == told
+
+    head.statuses[f"{first.id}-a1"] = "SUCCEEDED"
+    # One look finds that it is over, and the next that there is room.
+    reconciler.reconcile()
+    reconciler.reconcile()
+    assert f"{third.id}-a1" in head.statuses
+    assert client.runs.get(third.id).state is JobState.STARTING
+    assert client.runs.get(fourth.id).queue_position == 1
+
+    client.runs.stop(fourth.id)
+    assert client.runs.get(fourth.id).state is JobState.STOPPED
+    assert client.runs.get(fourth.id).queue_position is None
+
+
+def test_a_run_that_a_shrunken_cluster_cannot_hold_waits_and_says_so(
+    server, client: Client, head: Head, reconciler: Reconciler
+) -> None:
+    job = queued(server)
+    head.cpus = 0.0
+    reconciler.reconcile()
+    assert client.runs.get(job.id).state is JobState.QUEUED
+    assert client.runs.get(job.id).reason == (
+        "waits for 1 worker(s) of 1 CPU(s) and 0 GPU(s), which the cluster cannot hold: it has"
+        " 1 node(s): 0 CPUs and 0 GPUs"
+    )
+    head.cpus = 1.0
+    reconciler.reconcile()
+    assert client.runs.get(job.id).state is JobState.STARTING
+
+
+def test_a_run_that_the_cluster_cannot_hold_or_whose_folder_is_gone_holds_nobody_up(
+    server, client: Client, head: Head, reconciler: Reconciler
+) -> None:
+    lost, large, small = (queued(server) for _ in range(3))
+    shutil.rmtree(lost.work.path)
+    wanted = json.loads(large.work.specification.read_text())
+    wanted["allocation"]["num_workers"] = 3
+    write_json(large.work.specification, wanted)
+    reconciler.reconcile()
+    failed = client.runs.get(lost.id)
+    assert failed.state is JobState.FAILED
+    assert failed.failure is not None
+    assert failed.failure.reason == "folder_lost"
+    assert client.runs.get(large.id).state is JobState.QUEUED
+    assert client.runs.get(small.id).state is JobState.STARTING
+
+
+def test_a_resumed_run_takes_its_place_behind_those_that_wait(
+    server, client: Client, head: Head, reconciler: Reconciler
+) -> None:
+    head.cpus = 0.0
+    resumed = server.begin_run()
+    with server.plane.jobs.editing(resumed.id) as edit:
+        edit.move_to(JobState.STOPPED)
+    waiting = queued(server)
+    time.sleep(0.01)
+    with server.plane.jobs.editing(resumed.id) as edit:
+        edit.queue_again()
+    assert client.runs.get(waiting.id).queue_position == 1
+    assert client.runs.get(resumed.id).queue_position == 2
+
+
+def test_an_attempt_given_up_in_silence_is_ended_when_the_head_answers_again(
+    server, head: Head, reconciler: Reconciler
+) -> None:
+    job = server.begin_run()
+    head.statuses[f"{job.id}-a1"] = "RUNNING"
+    with server.plane.jobs.editing(job.id) as edit:
+        edit.move_to(JobState.INTERRUPTED, "Ray's head has not answered for 61 s")
+    reconciler.reconcile()
+    reconciler.reconcile()
+    assert head.stopped == [f"{job.id}-a1"]
+
+
+def test_a_run_in_whose_folder_a_lost_process_still_trains_is_not_deleted(server, client: Client) -> None:
+    job = server.begin_run()
+    with server.plane.jobs.editing(job.id) as edit:
+        edit.move_to(JobState.INTERRUPTED)
+    with sole_attempt(job.work), pytest.raises(ApiError, match="has not ended yet") as caught:
+        client.runs.delete(job.id)
+    assert caught.value.status == 409
+    client.runs.delete(job.id)
+    assert not job.work.path.exists()

@@ -56,6 +56,11 @@ class ClusterResources:
         """How many workers of a size fit, none of them spread over two nodes."""
         return sum(node.workers_that_fit(cpus=cpus, gpus=gpus) for node in self.nodes)
 
+    def hold(self, allocation: Allocation) -> bool:
+        """Whether all workers of an allocation fit at once."""
+        room = self.workers_that_fit(cpus=allocation.cpus_per_worker, gpus=allocation.gpus_per_worker)
+        return room >= allocation.num_workers
+
     def without(self, allocation: Allocation) -> ClusterResources:
         """What is left when an allocation's workers are put on the first nodes that hold them."""
         cpus, gpus = allocation.cpus_per_worker, allocation.gpus_per_worker

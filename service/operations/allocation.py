@@ -22,8 +22,8 @@ def allocate(wanted: ResourcesSpec, resources: ClusterResources) -> Allocation:
 def require_room(allocation: Allocation, resources: ClusterResources) -> None:
     """Raises `InfeasibleError` when a cluster can never run all workers of an allocation at once."""
     workers, cpus, gpus = allocation.num_workers, allocation.cpus_per_worker, allocation.gpus_per_worker
-    room = resources.workers_that_fit(cpus=cpus, gpus=gpus)
-    if room < workers:
+    if not resources.hold(allocation):
+        room = resources.workers_that_fit(cpus=cpus, gpus=gpus)
         raise InfeasibleError(
             f"num_workers={workers} of {cpus} CPU(s) and {gpus} GPU(s) each do not fit: the cluster has"
             f" {resources}, room for {room} such worker(s)"

@@ -37,7 +37,7 @@ class Queue:
         allocation = _allocation(job)
         total = self._resources()
         ahead = self._waiting.index(job.id)
-        if not _fits(allocation, total):
+        if not total.hold(allocation):
             self._waiting.remove(job.id)
             return f"waits for {_wanted(allocation)}, which the cluster cannot hold: it has {total}"
         if ahead:
@@ -47,7 +47,7 @@ class Queue:
             # One whose folder was taken away ends by itself.
             with suppress(LostFolderError):
                 room = room.without(_allocation(other))
-        if not _fits(allocation, room):
+        if not room.hold(allocation):
             return f"waits for {_wanted(allocation)}: {len(self._at_work)} run(s) at work leave {room}"
         self._waiting.remove(job.id)
         self._at_work.append(job)
@@ -67,11 +67,6 @@ class Queue:
         if isinstance(self._answer, ClusterUnreachableError):
             raise self._answer
         return self._answer
-
-
-def _fits(allocation: Allocation, room: ClusterResources) -> bool:
-    workers = room.workers_that_fit(cpus=allocation.cpus_per_worker, gpus=allocation.gpus_per_worker)
-    return workers >= allocation.num_workers
 
 
 def _wanted(allocation: Allocation) -> str:

@@ -19,8 +19,8 @@ def place_towers(
 ) -> Placement:
     """A tower a device where there are devices enough.
 
-    Where there is one device, rank 0 tries which way of computing both towers is faster, for all ranks and
-    for the rest of the run: the ways round differently, and a run that goes on must go on exactly.
+    Where there is one GPU, rank 0 tries which way of computing both towers is faster, for all ranks and for
+    the rest of the run: the ways round differently, and a run that goes on must go on exactly.
     """
     if run.model.towers == 1:
         return Placement.one(devices[0])

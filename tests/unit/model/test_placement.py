@@ -45,9 +45,10 @@ def test_more_devices_than_towers_are_refused_naming_both() -> None:
         AlexNet(config, Placement.two("cpu", "cpu"))
 
 
-def test_towers_on_different_devices_stay_where_they_are() -> None:
+@pytest.mark.parametrize("second", ["meta", "cpu"])
+def test_towers_on_different_devices_and_on_a_cpu_stay_where_they_are(second: str) -> None:
     config = ModelConfig.preset("alexnet-tiny", num_classes=10)
-    placement = Placement.two("cpu", "meta")
+    placement = Placement.two("cpu", second)
     assert fastest_placement(config, placement, 2) is placement
 
 
@@ -56,8 +57,8 @@ def test_towers_on_one_device_are_tried_and_chance_is_left_alone() -> None:
     torch.manual_seed(4)
     expected = torch.rand(3)
     torch.manual_seed(4)
-    chosen = fastest_placement(config, Placement.two("cpu", "cpu"), 2)
-    assert set(chosen.devices) == {torch.device("cpu")}
+    chosen = fastest_placement(config, Placement.two("meta", "meta"), 2)
+    assert set(chosen.devices) == {torch.device("meta")}
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -70,4 +71,4 @@ def test_towers_are_computed_apart_only_where_that_is_clearly_faster(
 
     monkeypatch.setattr(trial, "_seconds_for_a_step", clock)
     config = ModelConfig.preset("alexnet-tiny", num_classes=10)
-    assert len(fastest_placement(config, Placement.two("cpu", "cpu"), 2).devices) == devices
+    assert len(fastest_placement(config, Placement.two("meta", "meta"), 2).devices) == devices

@@ -42,6 +42,7 @@ STATUS_OF: Final[Mapping[type[Exception], HTTPStatus]] = MappingProxyType(
         errors.UnsupportedImageError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         errors.UndecodableImageError: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.DatabaseUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.ClusterUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.ServingUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
         PipelineError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -57,6 +58,7 @@ HEADERS_OF: Final[Mapping[type[Exception], Mapping[str, str]]] = MappingProxyTyp
         errors.UnauthorizedError: {"WWW-Authenticate": "Bearer"},
         errors.RateLimitedError: {"Retry-After": "1"},
         errors.OverloadedError: {"Retry-After": "1"},
+        errors.DatabaseUnavailableError: {"Retry-After": "5"},
         errors.ClusterUnreachableError: {"Retry-After": "5"},
         errors.ServingUnreachableError: {"Retry-After": "5"},
     }

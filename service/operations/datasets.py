@@ -58,18 +58,14 @@ class DatasetOperations:
         job_id = new_job_id()
         folder = JobFolder(self._settings.logs / f"prepare-{spec.name}-{job_id[:8]}")
         order = Preparation(spec=spec, out=str(self._path(spec.name)))
-        folder.create(order.model_dump(mode="json"))
-        try:
-            return self._jobs.create(
-                "dataset",
-                name=spec.name,
-                spec=spec.model_dump(mode="json"),
-                folder=folder.path,
-                job_id=job_id,
-            )
-        except ConflictError:
-            shutil.rmtree(folder.path)
-            raise
+        return self._jobs.create(
+            "dataset",
+            name=spec.name,
+            spec=spec.model_dump(mode="json"),
+            folder=folder.path,
+            job_id=job_id,
+            lay_out=lambda: folder.create(order.model_dump(mode="json")),
+        )
 
     def list(self) -> list[Dataset]:
         """Every dataset that is whole, and every one whose newest preparation did not end in one."""

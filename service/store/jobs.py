@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,8 +98,13 @@ class JobStore:
         folder: Path,
         job_id: str,
         idempotency: Idempotency | None = None,
+        lay_out: Callable[[], None] | None = None,
     ) -> Job:
-        """Stores a queued job. A repeated request is answered with the job its first asking made."""
+        """Stores a queued job. A repeated request is answered with the job its first asking made.
+
+        `lay_out` makes what belongs to the job, before anyone sees it: where the database refuses the job,
+        nothing is made, and where `lay_out` raises, there is no job.
+        """
         moment = now()
         row = JobRow(
             id=job_id,
@@ -124,6 +129,8 @@ class JobStore:
                 session.add(row)
                 session.flush()
                 JobEdit(session, row).move_to(JobState.QUEUED)
+                if lay_out is not None:
+                    lay_out()
                 return Job.model_validate(row)
         except IntegrityError:
             earlier = self.repeated(kind, idempotency)

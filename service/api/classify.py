@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from service.api.dependencies import CurrentSettings, Serving
 from service.api.document import refusals
 from service.api.security import require
-from service.domain.classification import Classification, ClassifyOptions
+from service.domain.classification import MAX_PHOTOS, Classification, ClassifyOptions
 from service.domain.names import Name
 from service.errors import (
     InvalidSpecError,
@@ -35,7 +35,9 @@ REQUEST_BODY: Final[dict[str, Any]] = {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
-                    "properties": {"file": {"type": "array", "items": _BINARY}},
+                    "properties": {
+                        "file": {"type": "array", "minItems": 1, "maxItems": MAX_PHOTOS, "items": _BINARY}
+                    },
                 }
             },
             "image/*": {"schema": _BINARY},
@@ -43,12 +45,16 @@ REQUEST_BODY: Final[dict[str, Any]] = {
                 "schema": {
                     "type": "object",
                     "required": ["instances"],
+                    "additionalProperties": False,
                     "properties": {
                         "instances": {
                             "type": "array",
+                            "minItems": 1,
+                            "maxItems": MAX_PHOTOS,
                             "items": {
                                 "type": "object",
                                 "required": ["b64"],
+                                "additionalProperties": False,
                                 "properties": {"b64": {"type": "string", "format": "byte"}},
                             },
                         }

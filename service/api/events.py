@@ -30,9 +30,18 @@ KEEP_ALIVE_SECONDS = 15
 
 LastEventId = Annotated[int, Header(ge=0, le=HIGHEST_SEQUENCE, description="of the last event that came")]
 
+EVENT: Final = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"enum": [str(kind) for kind in EventKind]},
+        "id": {"type": "string", "description": "to go on from, as Last-Event-ID; a log line has none"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 STREAM: Final = {
-    "description": "events, as they happen",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "description": "events, as they happen, until the job is over",
+    "content": {"text/event-stream": {"itemSchema": EVENT}},
 }
 
 

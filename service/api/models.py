@@ -13,6 +13,7 @@ from service.api.document import location, refusals
 from service.api.security import require
 from service.domain.answers import Model, ModelList, ModelVersion
 from service.domain.names import HIGHEST_VERSION, Alias, Name
+from service.domain.numbers import WholeNumber
 from service.errors import (
     ConflictError,
     NotFoundError,
@@ -40,7 +41,7 @@ class PublishRequest(BaseModel):
 class AliasRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    version: int = Field(ge=1, le=HIGHEST_VERSION)
+    version: WholeNumber = Field(ge=1, le=HIGHEST_VERSION)
 
 
 def version_answer(model: PublishedModel) -> ModelVersion:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.config import LoadingConfig, PrepareConfig, SourceConfig
 from service.domain.names import HIGHEST_VERSION, Alias, Name
+from service.domain.numbers import WholeNumber
 
 # PostgreSQL keeps no NUL in a text, and no terminal wants the others.
 NO_CONTROL_CHARACTERS: Final = r"^[^\x00-\x1f\x7f]*$"
@@ -40,15 +41,15 @@ class RecipeSpec(Preset):
 
 
 class ResourcesSpec(Frozen):
-    num_workers: int = Field(default=1, ge=1, le=1024)
-    devices_per_worker: int = Field(default=2, ge=1, le=2)
+    num_workers: WholeNumber = Field(default=1, ge=1, le=1024)
+    devices_per_worker: WholeNumber = Field(default=2, ge=1, le=2)
     accelerator: Literal["auto", "gpu", "cpu"] = "auto"
-    cpus_per_worker: int | None = Field(default=None, ge=1, le=4096, description="1 when not given")
+    cpus_per_worker: WholeNumber | None = Field(default=None, ge=1, le=4096, description="1 when not given")
 
 
 class CheckpointSpec(Frozen):
-    every_steps: int = Field(default=500, ge=1, le=10**9)
-    keep: int = Field(default=3, ge=1, le=10**9)
+    every_steps: WholeNumber = Field(default=500, ge=1, le=10**9)
+    keep: WholeNumber = Field(default=3, ge=1, le=10**9)
 
 
 class PublishSpec(Frozen):
@@ -60,7 +61,7 @@ class StartSpec(Frozen):
     """A published model to start from; without a version, the one that is production, or else the newest."""
 
     model: Name
-    version: Annotated[int, Field(ge=1, le=HIGHEST_VERSION)] | Name | None = Field(
+    version: Annotated[WholeNumber, Field(ge=1, le=HIGHEST_VERSION)] | Name | None = Field(
         default=None, description="a version's number, or an alias"
     )
 
@@ -72,7 +73,7 @@ class RunSpec(Frozen):
         default=None, max_length=128, pattern=NO_CONTROL_CHARACTERS, description="for people to know it by"
     )
     dataset: Name
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: WholeNumber = Field(default=0, ge=0, lt=2**63)
     model: ModelSpec = ModelSpec()
     recipe: RecipeSpec = RecipeSpec()
     loading: LoadingConfig = LoadingConfig()

@@ -19,9 +19,8 @@ from service.stack.up import Stack
 
 pytestmark = pytest.mark.cluster
 
-# One tower: how two are computed is found by measuring, which may go another way for another run.
 SPEC = {
-    "model": {"preset": "alexnet-tiny-half"},
+    "model": {"preset": "alexnet-tiny"},
     "recipe": {"preset": "quick", "epochs": 25, "global_batch_size": 32},
     "resources": {"num_workers": 2},
     "checkpoint": {"every_steps": 5},
@@ -145,3 +144,28 @@ def test_a_run_that_succeeded_or_whose_dataset_changed_is_not_resumed(
     assert not (stack.settings.runs / run.id).exists()
     with pytest.raises(ApiError, match="no run"):
         client.runs.get(run.id)
+
+
+def test_an_elastic_run_goes_on_with_more_workers_and_the_same_batches(
+    client: Client, dataset: str, stack: Stack, undisturbed: Run
+) -> None:
+    endless = {**SPEC["recipe"], "epochs": 10_000}
+    beside = client.runs.create({"dataset": dataset, **SPEC, "recipe": endless, "resources": {}})
+    at_work(client, beside, 0)
+    run = client.runs.create({"dataset": dataset, **SPEC, "resources": {"elastic": {"min": 1, "max": 2}}})
+    seen = at_work(client, run, 0)
+    assert client.runs.get(run.id).progress.num_workers == 1
+    client.runs.stop(run.id)
+    seen = over(client, run, seen)
+    client.runs.stop(beside.id, "now")
+    over(client, beside, 0)
+
+    client.runs.resume(run.id)
+    _, ended = followed(client, run)
+    assert ended.state is JobState.SUCCEEDED, ended.reason
+    assert ended.progress.num_workers == 2
+    told, expected = losses(stack.settings.runs / run.id), losses(stack.settings.runs / undisturbed.id)
+    both = told.keys() & expected.keys()
+    assert max(expected) in both
+    for step in both:
+        assert sorted(told[step]) == pytest.approx(sorted(expected[step]), rel=0.02, abs=1e-3), step

@@ -87,6 +87,31 @@ def validations(events: list[RunEvent]) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key.startswith(("epoch", "val_"))} for line in told]
 
 
+def test_an_elastic_run_goes_on_with_more_workers_and_the_same_batches(
+    client: Client, dataset: str, stack: Stack, undisturbed: Run
+) -> None:
+    endless = {**SPEC["recipe"], "epochs": 10_000}
+    beside = client.runs.create({"dataset": dataset, **SPEC, "recipe": endless, "resources": {}})
+    at_work(client, beside, 0)
+    run = client.runs.create({"dataset": dataset, **SPEC, "resources": {"elastic": {"min": 1, "max": 2}}})
+    seen = at_work(client, run, 0)
+    assert client.runs.get(run.id).progress.num_workers == 1
+    client.runs.stop(run.id)
+    seen = over(client, run, seen)
+    client.runs.stop(beside.id)
+    over(client, beside, 0)
+
+    client.runs.resume(run.id)
+    _, ended = followed(client, run)
+    assert ended.state is JobState.SUCCEEDED, ended.reason
+    assert ended.progress.num_workers == 2
+    told, expected = losses(stack.settings.runs / run.id), losses(stack.settings.runs / undisturbed.id)
+    both = told.keys() & expected.keys()
+    assert max(expected) in both
+    for step in both:
+        assert sorted(told[step]) == pytest.approx(sorted(expected[step]), rel=0.02, abs=1e-3), step
+
+
 def test_a_run_stopped_and_killed_ends_with_the_losses_and_weights_of_one_that_was_not(
     client: Client, dataset: str, stack: Stack, undisturbed: Run
 ) -> None:
@@ -144,28 +169,3 @@ def test_a_run_that_succeeded_or_whose_dataset_changed_is_not_resumed(
     assert not (stack.settings.runs / run.id).exists()
     with pytest.raises(ApiError, match="no run"):
         client.runs.get(run.id)
-
-
-def test_an_elastic_run_goes_on_with_more_workers_and_the_same_batches(
-    client: Client, dataset: str, stack: Stack, undisturbed: Run
-) -> None:
-    endless = {**SPEC["recipe"], "epochs": 10_000}
-    beside = client.runs.create({"dataset": dataset, **SPEC, "recipe": endless, "resources": {}})
-    at_work(client, beside, 0)
-    run = client.runs.create({"dataset": dataset, **SPEC, "resources": {"elastic": {"min": 1, "max": 2}}})
-    seen = at_work(client, run, 0)
-    assert client.runs.get(run.id).progress.num_workers == 1
-    client.runs.stop(run.id)
-    seen = over(client, run, seen)
-    client.runs.stop(beside.id, "now")
-    over(client, beside, 0)
-
-    client.runs.resume(run.id)
-    _, ended = followed(client, run)
-    assert ended.state is JobState.SUCCEEDED, ended.reason
-    assert ended.progress.num_workers == 2
-    told, expected = losses(stack.settings.runs / run.id), losses(stack.settings.runs / undisturbed.id)
-    both = told.keys() & expected.keys()
-    assert max(expected) in both
-    for step in both:
-        assert sorted(told[step]) == pytest.approx(sorted(expected[step]), rel=0.02, abs=1e-3), step

@@ -33,7 +33,7 @@ def readyz(plane: Plane, response: Response) -> Readiness:
 
     checks = {
         "database": database,
-        "ray": plane.cluster.check,
+        "ray": plane.cluster.resources,
         "serving": plane.serving.ping,
     }
     found = {name: _verdict(check) for name, check in checks.items()}

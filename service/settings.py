@@ -63,6 +63,11 @@ class Settings(BaseSettings):
         return self.home / "logs"
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """All that lie in home and hold what Tandem keeps."""
+        return (self.datasets, self.runs, self.models, self.logs)
+
+    @property
     def resolved_database_url(self) -> str:
         return self.database_url or f"sqlite:///{self.home / 'tandem.db'}"
 

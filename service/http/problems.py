@@ -86,14 +86,15 @@ class Problem(BaseModel):
 def install(app: FastAPI) -> None:
     """Makes every error that leaves one of the application's routes a problem document."""
     for room in (ServiceError, PipelineError, ModelError):
-        app.add_exception_handler(room, _on_known_error)
+        app.add_exception_handler(room, answer_to)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(OSError, _on_storage_fault)
     app.add_exception_handler(Exception, _on_unexpected_error)
 
 
-async def _on_known_error(request: Request, error: Exception) -> JSONResponse:
+async def answer_to(request: Request, error: Exception) -> JSONResponse:
+    """The problem document for one of the rooms' own errors."""
     assert isinstance(error, ServiceError | PipelineError | ModelError)
     status = next(STATUS_OF[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS_OF)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -121,7 +122,7 @@ async def _on_storage_fault(request: Request, error: Exception) -> JSONResponse:
     log.error("storage_failed", path=request.url.path, exc_info=error)
     detail = f"the server cannot use its files ({error.strerror}): see its disks, and its log for which file"
     fault = errors.StorageUnavailableError(detail)
-    return await _on_known_error(request, fault)
+    return await answer_to(request, fault)
 
 
 async def _on_unexpected_error(request: Request, _: Exception) -> JSONResponse:

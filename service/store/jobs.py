@@ -23,7 +23,7 @@ from service.store.tables import EventRow, JobRow
 
 # What the column of a sequence number holds.
 HIGHEST_SEQUENCE: Final = 2**31 - 1
-ID_PATTERN: Final = "[0-9a-f-]{36}"
+ID_PATTERN: Final = "[0-9A-Za-z-]{1,36}"
 CURSOR_PATTERN: Final = rf"^[0-9T:.+-]{{1,40}}_{ID_PATTERN}$"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -23,16 +23,6 @@ from service.store.database import Database
 def until(condition: Callable[[], object]) -> None:
     while not condition():
         time.sleep(0.02)
-
-
-@contextmanager
-def serving(server) -> Iterator[httpx.Client]:
-    server.start()
-    with httpx.Client(base_url=server.url, timeout=60) as http:
-        try:
-            yield http
-        finally:
-            server.stop()
 
 
 def running(server, head) -> Job:
@@ -61,7 +51,7 @@ def test_while_another_program_locks_sqlite_reading_goes_on_and_changes_wait_for
     file = tmp_path / "tandem.db"
     server = live_server(tmp_path / "home", f"sqlite:///{file}?timeout=0.1")
     with (
-        serving(server) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
         closing(sqlite3.connect(file, isolation_level=None)) as other,
         closing(RayCluster(head.url)) as cluster,
     ):
@@ -88,7 +78,7 @@ def test_while_another_program_locks_sqlite_reading_goes_on_and_changes_wait_for
 def test_a_run_that_a_locked_database_refuses_leaves_no_folder(live_server, tmp_path: Path) -> None:
     file = tmp_path / "tandem.db"
     server = live_server(tmp_path / "home", f"sqlite:///{file}?timeout=0.1")
-    with serving(server), closing(sqlite3.connect(file, isolation_level=None)) as other:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(DatabaseUnavailableError):
             server.queue_run()
@@ -99,7 +89,7 @@ def test_postgresql_stops_and_starts_again_and_nothing_is_lost(
     live_server, head, own_postgres, tmp_path: Path
 ) -> None:
     server = live_server(tmp_path / "home", own_postgres.new_database(), ray_url=head.url)
-    with serving(server) as http:
+    with httpx.Client(base_url=server.url, timeout=60) as http:
         job = running(server, head)
         waiting = [server.queue_run().id for _ in range(3)]
         until(lambda: http.get(f"/api/v1/runs/{waiting[2]}").json()["reason"])

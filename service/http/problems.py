@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -121,7 +122,8 @@ class ProblemResponse(JSONResponse):
     media_type = MEDIA_TYPE
 
     def render(self, content: Problem) -> bytes:
-        return content.model_dump_json().encode(errors="replace")
+        text = json.dumps(content.model_dump(), ensure_ascii=False, separators=(",", ":"))
+        return text.encode(errors="replace")
 
 
 def install(app: FastAPI) -> None:

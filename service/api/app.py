@@ -45,6 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("tandem"),
         description=DESCRIPTION,
         generate_unique_id_function=operation_id,
+        redirect_slashes=False,
         lifespan=lifespan,
     )
     app.state.control_plane = plane

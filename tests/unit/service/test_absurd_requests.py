@@ -51,6 +51,11 @@ def test_a_text_that_is_no_id_names_no_run(http: httpx.Client) -> None:
         assert refusal(answer) == (404, "not_found", [])
 
 
+def test_a_path_with_a_slash_too_many_is_none(http: httpx.Client) -> None:
+    for path in ("/runs/", "/runs//", "/healthz/", "/%00"):
+        assert refusal(http.get(path)) == (404, "not_found", [])
+
+
 def test_a_cursor_that_no_page_gave_is_refused(http: httpx.Client) -> None:
     for cursor in ("%00", "x", "_", "2026-01-01T00:00:00_%00", "%F0%9F%93%B7", LONG):
         assert refusal(http.get(f"/runs?cursor={cursor}")) == (422, "invalid_request", ["cursor"])

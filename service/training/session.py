@@ -105,10 +105,13 @@ class Session:
             if stopped:
                 self._save(needed=True)
                 return
+            rate = self._trainer.learning_rate
             line = self._validate(train_loss, began)
             self._checkpoints.metrics = line.model_dump(include=VALIDATED)
             if self._reporter:
                 self._reporter.event(line)
+                if self._run.recipe.schedule.kind == "plateau" and self._trainer.learning_rate < rate:
+                    self._reporter.event(_plateau(line.epoch, rate, self._trainer.learning_rate))
             self._save(needed=self._trainer.finished)
             yield line
 
@@ -222,6 +225,15 @@ class Session:
 def _not_saved(error: CheckpointNotSavedError) -> WarningLine:
     message = f"{error}; the run goes on and tries again at the next checkpoint: free some space"
     return WarningLine(at=now(), code="checkpoint_not_saved", message=message)
+
+
+def _plateau(epoch: int, before: float, after: float) -> WarningLine:
+    return WarningLine(
+        at=now(),
+        code="plateau",
+        message=f"the validation error has stopped falling at epoch {epoch}:"
+        f" the learning rate goes from {before:g} to {after:g}",
+    )
 
 
 def _stalled(chance: float) -> WarningLine:

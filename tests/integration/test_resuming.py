@@ -91,7 +91,7 @@ def test_an_elastic_run_goes_on_with_more_workers_and_the_same_batches(
     client: Client, dataset: str, stack: Stack
 ) -> None:
     # Slow enough that sums in another order stay as small a difference as they are.
-    calm = {**SPEC, "recipe": {**SPEC["recipe"], "epochs": 10, "learning_rate": 0.002}}
+    calm = {**SPEC, "recipe": {**SPEC["recipe"], "epochs": 10, "learning_rate": 0.0005}}
     fixed = client.runs.create({"dataset": dataset, **calm})
     expected_end = validations(followed(client, fixed)[0])[-1]
 

@@ -90,7 +90,7 @@ def validations(events: list[RunEvent]) -> list[dict[str, Any]]:
 def test_an_elastic_run_goes_on_with_more_workers_and_the_same_batches(
     client: Client, dataset: str, stack: Stack
 ) -> None:
-    # In float32 sums in another order are enough for maxima to fall elsewhere, and small rates keep that small.
+    # In float32 sums in another order make maxima fall elsewhere; a small rate keeps what comes of it small.
     calm = {**SPEC, "recipe": {**SPEC["recipe"], "epochs": 10, "learning_rate": 0.0005}}
     fixed = client.runs.create({"dataset": dataset, **calm})
     fixed_end = validations(followed(client, fixed)[0])[-1]

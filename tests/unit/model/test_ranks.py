@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 BATCH = 8
-# In float64: in float32 a sum in another order makes a maximum of pooling fall elsewhere, and the losses part.
+# In float64: in float32 sums in another order make a maximum of pooling fall elsewhere, and losses part.
 RANK = """
 import json, sys
 from datetime import timedelta
@@ -62,9 +62,8 @@ def losses(folder: Path, world_size: int) -> list[list[float]]:
     return [json.loads(rank.communicate(timeout=300)[0]) for rank in ranks]
 
 
-def test_losses_are_the_same_at_any_number_of_ranks(tmp_path: Path) -> None:
+def test_ranks_with_uneven_shares_have_the_losses_of_one_alone(tmp_path: Path) -> None:
     (alone,) = losses(tmp_path, 1)
     assert alone[-1] < 0.9 * alone[0]
-    for world_size in (2, 3):
-        for told in losses(tmp_path, world_size):
-            assert told == pytest.approx(alone, rel=1e-9)
+    for told in losses(tmp_path, 3):
+        assert told == pytest.approx(alone, rel=1e-9)

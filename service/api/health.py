@@ -49,7 +49,7 @@ def readyz(plane: Plane, response: Response) -> dict[str, Any]:
 
 @router.get("/metrics", dependencies=[Depends(require("read"))])
 def metrics(plane: Plane) -> Response:
-    """Prometheus text: HTTP requests by route, jobs by kind and state."""
+    """Prometheus text: HTTP requests by route, jobs by kind and state, how far each run at work is."""
     return Response(generate_latest(plane.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -7,7 +7,7 @@ PEERS := .venv-peers
 SITE_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test bench-prepare peers bench-loader bench-model format env clean
+.PHONY: help setup demo check test chaos bench-prepare peers bench-loader bench-model format env clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ check: $(READY) ## format, lint, types and arrows
 
 test: check ## the checks, then every test
 	$(BIN)/pytest
+
+chaos: $(READY) ## a training run killed in every way, TIMES times each (10): an hour or so
+	$(BIN)/python tests/chaos/chaos.py $(if $(TIMES),--times $(TIMES))
 
 bench-prepare: $(READY) ## photos prepared per second and memory held, beside the usual way (PHOTOS=folder)
 	$(BIN)/python tests/benchmarks/bench_prepare.py $(if $(PHOTOS),--photos "$(PHOTOS)")

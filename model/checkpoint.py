@@ -1,30 +1,23 @@
-"""A checkpoint on disk: whole or not there, its weights the same whatever the placement, never a pickle."""
+"""A checkpoint read from disk: verified, its weights the same whatever the placement, never a pickle."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from model.checkpoint_record import OPTIMIZER_FILE, RECORD_FILE, CheckpointRecord
+from model.checkpoint_record import MEAN_IMAGE, OPTIMIZER_FILE, CheckpointRecord
 from model.config import ModelConfig
-from model.errors import BadCheckpointError, CheckpointNotSavedError
+from model.errors import BadCheckpointError
 from model.learning.trainer import Trainer, TrainerState
 from model.network.alexnet import AlexNet
 from model.network.architecture import layers_of
 from model.network.canonical import canonical_parameter_shapes, canonical_shapes
-from model.published import WEIGHTS_FILE, sha256_of
-
-MEAN_IMAGE: Final = "mean_image"
+from model.published import WEIGHTS_FILE
 
 
 @dataclass(frozen=True)
@@ -51,42 +44,6 @@ class Checkpoint:
                 velocity=network.division.from_canonical(self.velocity),
             )
         )
-
-
-def save_checkpoint(
-    folder: Path, network: AlexNet, trainer: Trainer, mean_image: Tensor, metrics: Mapping[str, float]
-) -> CheckpointRecord:
-    """Writes weights.safetensors, optimizer.safetensors and checkpoint.json, in place of any of that name.
-
-    `mean_image` is float32 [S, S, 3]. The files are written beside `folder`, brought to the disk and renamed:
-    nothing half-written bears its name. Raises CheckpointNotSavedError when they cannot be written.
-    """
-    try:
-        return _save(folder, network, trainer, mean_image, metrics)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointNotSavedError(str(folder), str(error)) from error
-
-
-def _save(
-    folder: Path, network: AlexNet, trainer: Trainer, mean_image: Tensor, metrics: Mapping[str, float]
-) -> CheckpointRecord:
-    state = trainer.state_dict()
-    with _replacing(folder) as unfinished:
-        weights = unfinished / WEIGHTS_FILE
-        save_file(network.canonical_parameters() | {MEAN_IMAGE: mean_image.cpu().contiguous()}, weights)
-        optimizer = unfinished / OPTIMIZER_FILE
-        save_file(network.division.to_canonical(state["velocity"]), optimizer)
-        record = CheckpointRecord(
-            architecture=network.config,
-            step=state["step"],
-            epoch=state["epoch"],
-            schedule=state["schedule"],
-            metrics=dict(metrics),
-            weights_sha256=sha256_of(weights),
-            optimizer_sha256=sha256_of(optimizer),
-        )
-        (unfinished / RECORD_FILE).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return record
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -133,34 +90,3 @@ def _check_shapes(
                 f"{name} is {found.get(name, 'missing')}, and in network={config.network!r} with "
                 f"num_classes={config.num_classes} it is {expected.get(name, 'not known')}",
             )
-
-
-@contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """A new folder to fill; it takes `folder`'s place when it is full, and is gone when filling it failed."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        for path in (*unfinished.iterdir(), unfinished):
-            _bring_to_disk(path)
-        if folder.exists():
-            # A folder cannot be renamed onto one that is not empty.
-            replaced = unfinished.with_name(unfinished.name + ".replaced")
-            folder.rename(replaced)
-            unfinished.rename(folder)
-            shutil.rmtree(replaced)
-        else:
-            unfinished.rename(folder)
-        _bring_to_disk(folder.parent)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _bring_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

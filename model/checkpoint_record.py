@@ -13,6 +13,7 @@ from model.published import WEIGHTS_FILE, sha256_of, what_is_wrong
 
 RECORD_FILE: Final = "checkpoint.json"
 OPTIMIZER_FILE: Final = "optimizer.safetensors"
+MEAN_IMAGE: Final = "mean_image"
 
 
 class CheckpointRecord(BaseModel):

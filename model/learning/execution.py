@@ -8,16 +8,18 @@ from torch import Tensor
 from model.learning.precision import casting_to, products_in
 from model.learning.recipe import RecipeConfig
 from model.network.alexnet import AlexNet
+from model.network.dropout import Share, share_batch
 
 
-def prepare_execution(network: AlexNet, recipe: RecipeConfig, images_per_step: int) -> None:
+def prepare_execution(network: AlexNet, recipe: RecipeConfig, share: Share) -> None:
     """Makes the network's passes go as the recipe's `execution` says; before it is wrapped for several ranks.
 
-    "eager": as they are. "compile": by torch.compile. "cuda-graph": training passes over so many images are
-    recorded once and replayed, which spares the launch of every kernel; batches of another size and passes
-    in evaluation go on as they are.
+    `share` is what this rank holds of each global batch. "eager": passes go as they are. "compile": by
+    torch.compile. "cuda-graph": training passes over the share are recorded once and replayed, which spares
+    the launch of every kernel; batches of another size and passes in evaluation go on as they are.
     Raises ValueError for a CUDA graph on a CPU or over two devices, and for precision "tf32" on a CPU.
     """
+    share_batch(network, share)
     devices = set(network.placement.devices)
     device = network.input_device
     if recipe.precision == "tf32" and device.type != "cuda":
@@ -28,7 +30,7 @@ def prepare_execution(network: AlexNet, recipe: RecipeConfig, images_per_step: i
         if len(devices) > 1 or device.type != "cuda":
             places = ", ".join(map(str, network.placement.devices))
             raise ValueError(f"execution='cuda-graph' needs all towers on one CUDA device, not on {places}")
-        _record(network, recipe, images_per_step)
+        _record(network, recipe, share.images)
 
 
 def _record(network: AlexNet, recipe: RecipeConfig, images_per_step: int) -> None:

@@ -22,6 +22,7 @@ from model.learning.optimizer import optimizer_of
 from model.learning.precision import casting_to, products_in
 from model.learning.recipe import RecipeConfig
 from model.learning.schedule import ScheduleState, schedule_of
+from model.network.dropout import Share, share_batch
 
 Batch = tuple[Tensor, Tensor]
 
@@ -53,13 +54,20 @@ class TrainerState(TypedDict):
 class Trainer:
     """Teaches a network, bare or wrapped in DistributedDataParallel, by a recipe.
 
-    Chance (dropout) is a function of (seed, rank, step): torch's generators are seeded before each step, so
-    training continues from a state exactly as it would have gone on.
+    `share` is what this rank holds of each global batch; without it, all. Chance (dropout) is a function of
+    (seed, step) and the image's place in the global batch: torch's generators are seeded before each step,
+    alike on all ranks, so training continues from a state exactly as it would have gone on.
     Raises ValueError for a recipe with learning rates for layers that the network does not have.
     """
 
     def __init__(
-        self, network: nn.Module, recipe: RecipeConfig, *, steps_per_epoch: int, seed: int = 0, rank: int = 0
+        self,
+        network: nn.Module,
+        recipe: RecipeConfig,
+        *,
+        steps_per_epoch: int,
+        seed: int = 0,
+        share: Share | None = None,
     ) -> None:
         self.step = 0
         self.epoch = 0
@@ -70,12 +78,19 @@ class Trainer:
         self._schedule = schedule_of(recipe, self.total_steps)
         self._precision = recipe.precision
         self._seed = seed
-        self._rank = rank
+        self._weight = share.weight if share else 1.0
+        if share:
+            share_batch(self._bare_network, share)
 
     @property
     def finished(self) -> bool:
         """Whether the recipe's last step is done."""
         return self.step >= self.total_steps
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step, as `StepReport` has it."""
+        return self._schedule.rates(self.step, self.epoch).base
 
     def train_epoch(self, batches: Iterable[Batch]) -> Iterator[StepReport]:
         """One step for each batch, until there are none or the recipe's last step is done.
@@ -131,7 +146,8 @@ class Trainer:
             with casting_to(self._precision, images_N3SS.device):
                 logits_NK = self._network(images_N3SS)
                 loss = F.cross_entropy(logits_NK, labels_N.to(logits_NK.device))
-            torch.autograd.backward(loss)
+            # DistributedDataParallel takes the plain mean of what the ranks give.
+            torch.autograd.backward(loss, torch.full_like(loss, self._weight))
         # Looked at only now: with several ranks, all of them have to take part in backward.
         loss_value = loss.item()
         if not math.isfinite(loss_value):
@@ -141,5 +157,5 @@ class Trainer:
         return StepReport(self.step, self.epoch, loss_value, rates.base, len(labels_N))
 
     def _step_seed(self) -> int:
-        sequence = np.random.SeedSequence((self._seed, self._rank, self.step))
+        sequence = np.random.SeedSequence((self._seed, self.step))
         return int(sequence.generate_state(1, np.uint64)[0])

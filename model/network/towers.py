@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from model.config import ModelConfig
 from model.network.architecture import Layer
 from model.network.canonical import Part, held_towers
+from model.network.dropout import Dropout
 from model.network.exchange import Arrival
 from model.network.lrn import local_response_norm, map_response_norm
 from model.network.table import FollowUp
@@ -55,6 +56,7 @@ class TowerLayer(nn.Module):
         self.weights = nn.ParameterList(_starting_weight(shape, device) for _ in range(sources))
         self.bias = nn.Parameter(torch.full(shape[:1], layer.starting_bias, device=device))
         self.norm = nn.BatchNorm2d(shape[0], device=device) if layer.batch_normalized else None
+        self.dropout = Dropout(config.dropout, towers)
 
     def forward(self, sources: Sequence[Arrival]) -> Tensor:
         """From each source [N, C, H, W] or [N, F] → [N, C', H', W'] of a convolution, else [N, F']."""
@@ -102,15 +104,8 @@ class TowerLayer(nn.Module):
             case "pool":
                 return self._pool(values)
             case "dropout":
-                return self._drop(values)
-
-    def _drop(self, features_NF: Tensor) -> Tensor:
-        # Tower by tower, so that chance has the same order whether they are computed together or apart.
-        kept = [
-            F.dropout(tower_NF, self._config.dropout, self.training)
-            for tower_NF in features_NF.chunk(self._towers, dim=1)
-        ]
-        return kept[0] if len(kept) == 1 else torch.cat(kept, dim=1)
+                dropped: Tensor = self.dropout(values)
+                return dropped
 
     def _pool(self, maps_NCHW: Tensor) -> Tensor:
         # P §3.4: a side of n becomes ⌊n/2⌋ either way; on an even side the last window of 3 hangs over.

@@ -34,8 +34,10 @@ class BatchOrder:
             raise ValueError(f"batch_size={self.batch_size} is less than one sample")
         if not 0 <= self.rank < self.world_size:
             raise ValueError(f"rank={self.rank} is not below world_size={self.world_size}")
-        if self.shuffled and self.batch_size % self.world_size:
-            raise ValueError(f"batch_size={self.batch_size} is not divisible by world_size={self.world_size}")
+        if self.shuffled and self.batch_size < self.world_size:
+            raise ValueError(
+                f"batch_size={self.batch_size} leaves nothing for some of world_size={self.world_size} ranks"
+            )
         if self.shuffled and self.batch_size > self.num_samples:
             raise ValueError(
                 f"batch_size={self.batch_size} is more than the {self.num_samples} samples there are"

@@ -38,7 +38,7 @@ def readyz(plane: Plane, response: Response) -> dict[str, Any]:
     checks = {
         "database": database,
         "storage": storage,
-        "ray": plane.cluster.check,
+        "ray": plane.cluster.resources,
         "serving": plane.serving.ping,
     }
     found = {name: _verdict(check) for name, check in checks.items()}

@@ -28,7 +28,9 @@ def train(
         str | None, typer.Option(help="Recipe preset: paper, original, large-batch, quick.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training photos.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Workers, each with the whole network.")] = None,
+    workers: Annotated[
+        str | None, typer.Option(help="Workers, each with the whole network: a number, or a range as 1-4.")
+    ] = None,
     spec: Annotated[
         Path | None, typer.Option(help="A run specification in YAML; options override it.")
     ] = None,
@@ -69,7 +71,7 @@ def specification(
     model: str | None = None,
     recipe: str | None = None,
     epochs: int | None = None,
-    workers: int | None = None,
+    workers: str | None = None,
 ) -> dict[str, Any]:
     """What the server is asked for: the file's content, with the options in their places.
 
@@ -81,13 +83,29 @@ def specification(
         (("model", "preset"), model),
         (("recipe", "preset"), recipe),
         (("recipe", "epochs"), epochs),
-        (("resources", "num_workers"), workers),
+        *_workers(workers),
     ):
         if value is not None:
             _put(wanted, place, value)
     if "dataset" not in wanted:
         raise BadArgumentsError("no dataset to train on: give --dataset, or a --spec that names one")
     return wanted
+
+
+def _workers(wanted: str | None) -> list[tuple[tuple[str, ...], int]]:
+    """Places of a number of workers, such as 2, or of a range of them, such as 1-4."""
+    if wanted is None:
+        return []
+    try:
+        numbers = [int(number) for number in wanted.split("-")]
+    except ValueError:
+        numbers = []
+    match numbers:
+        case [number]:
+            return [(("resources", "num_workers"), number)]
+        case [fewest, most]:
+            return [(("resources", "elastic", "min"), fewest), (("resources", "elastic", "max"), most)]
+    raise BadArgumentsError(f"--workers {wanted} is neither a number of workers nor a range such as 1-4")
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -57,12 +57,12 @@ class ClusterResources:
         return sum(node.workers_that_fit(cpus=cpus, gpus=gpus) for node in self.nodes)
 
     def hold(self, allocation: Allocation) -> bool:
-        """Whether all workers of an allocation fit at once."""
+        """Whether as many workers of an allocation fit at once as it takes."""
         room = self.workers_that_fit(cpus=allocation.cpus_per_worker, gpus=allocation.gpus_per_worker)
-        return room >= allocation.num_workers
+        return room >= allocation.min_workers
 
     def without(self, allocation: Allocation) -> ClusterResources:
-        """What is left when an allocation's workers are put on the first nodes that hold them."""
+        """What is left when as many workers of an allocation as fit are put on the first nodes."""
         cpus, gpus = allocation.cpus_per_worker, allocation.gpus_per_worker
         missing, left = allocation.num_workers, []
         for node in self.nodes:
@@ -73,7 +73,7 @@ class ClusterResources:
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{node.cpus:g} CPUs and {node.gpus:g} GPUs" for node in self.nodes)
-        return f"{len(self.nodes)} node(s): {sizes}" if self.nodes else "no node"
+        return f"{len(self.nodes)} node(s): {sizes}"
 
 
 class RayCluster:
@@ -112,17 +112,16 @@ class RayCluster:
         self._call("POST", f"/api/jobs/{submission_id}/stop")
 
     def resources(self) -> ClusterResources:
+        """What there is to train on; raises `ClusterUnreachableError` also while no node has joined."""
         payload = self._call("GET", "/api/v0/nodes", params={"detail": "1", "limit": "10000"})
         nodes = [node for node in payload["data"]["result"]["result"] if node["state"] == "ALIVE"]
+        if not nodes:
+            # A head that has just begun answers before its own node has joined.
+            raise ClusterUnreachableError(f"Ray's head at {self._url} has no living node yet: try again")
         totals = [node.get("resources_total") or {} for node in nodes]
         return ClusterResources(
             tuple(Node(cpus=total.get("CPU", 0.0), gpus=total.get("GPU", 0.0)) for total in totals)
         )
-
-    def check(self) -> None:
-        """Returns when the head answers and at least one node can work."""
-        if not self.resources().nodes:
-            raise ClusterUnreachableError(f"Ray's head at {self._url} has no living node yet")
 
     def close(self) -> None:
         self._http.close()

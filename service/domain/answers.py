@@ -26,6 +26,7 @@ class RunProgress(Answer):
     total_steps: int | None = None
     images_per_second: float | None = None
     eta_seconds: float | None = None
+    num_workers: int | None = None
     loss: float | None = None
     val_top1_error: float | None = None
     val_top5_error: float | None = None

@@ -47,6 +47,7 @@ class StepLine(Line):
     learning_rate: float
     images_per_second: float
     eta_seconds: float | None
+    num_workers: int
 
 
 class PrepareLine(Line):

@@ -10,13 +10,25 @@ from service.domain.spec import RunSpec
 
 
 class Allocation(BaseModel):
-    """What the cluster gives a run: so many Ray Train workers, each of this size."""
+    """What the cluster gives a run: so many Ray Train workers, each of this size.
+
+    An elastic run gets as many of them as there is room for, and at least `min_workers`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     num_workers: int
     cpus_per_worker: int
     gpus_per_worker: int
+    min_workers: int
+
+    @property
+    def is_elastic(self) -> bool:
+        return self.min_workers < self.num_workers
+
+    def __str__(self) -> str:
+        workers = f"{self.min_workers} to {self.num_workers}" if self.is_elastic else f"{self.num_workers}"
+        return f"{workers} worker(s) of {self.cpus_per_worker} CPU(s) and {self.gpus_per_worker} GPU(s) each"
 
 
 class DatasetPin(BaseModel):

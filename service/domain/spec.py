@@ -36,11 +36,40 @@ class RecipeSpec(Preset):
     preset: str = "paper"
 
 
+class ElasticSpec(Frozen):
+    """As many workers as there is room for: fewer when some are lost, more when there is room again."""
+
+    min: int = Field(ge=1, le=1024)
+    max: int = Field(ge=1, le=1024)
+
+    @model_validator(mode="after")
+    def _a_range(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min={self.min} is more than max={self.max}")
+        return self
+
+
 class ResourcesSpec(Frozen):
     num_workers: int = Field(default=1, ge=1, le=1024)
     devices_per_worker: int = Field(default=2, ge=1, le=2)
     accelerator: Literal["auto", "gpu", "cpu"] = "auto"
     cpus_per_worker: int | None = Field(default=None, ge=1, description="1 when not given")
+    elastic: ElasticSpec | None = None
+
+    @model_validator(mode="after")
+    def _one_number_of_workers(self) -> Self:
+        # Written out and read again, a specification has its defaults too.
+        if self.elastic is not None and self.num_workers != 1:
+            raise ValueError("num_workers and elastic exclude each other: give a number or a range, not both")
+        return self
+
+    @property
+    def most_workers(self) -> int:
+        return self.num_workers if self.elastic is None else self.elastic.max
+
+    @property
+    def fewest_workers(self) -> int:
+        return self.num_workers if self.elastic is None else self.elastic.min
 
 
 class CheckpointSpec(Frozen):

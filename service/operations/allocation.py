@@ -12,19 +12,23 @@ def allocate(wanted: ResourcesSpec, resources: ClusterResources) -> Allocation:
     """Chooses GPUs or CPUs for a run's workers; raises `InfeasibleError` when they can never all run."""
     cpus = wanted.cpus_per_worker or 1
     on_gpus = resources.workers_that_fit(cpus=cpus, gpus=wanted.devices_per_worker)
-    use_gpu = wanted.accelerator == "gpu" or (wanted.accelerator == "auto" and on_gpus >= wanted.num_workers)
-    gpus = wanted.devices_per_worker if use_gpu else 0
-    allocation = Allocation(num_workers=wanted.num_workers, cpus_per_worker=cpus, gpus_per_worker=gpus)
+    fewest = wanted.fewest_workers
+    use_gpu = wanted.accelerator == "gpu" or (wanted.accelerator == "auto" and on_gpus >= fewest)
+    allocation = Allocation(
+        num_workers=wanted.most_workers,
+        cpus_per_worker=cpus,
+        gpus_per_worker=wanted.devices_per_worker if use_gpu else 0,
+        min_workers=fewest,
+    )
     require_room(allocation, resources)
     return allocation
 
 
 def require_room(allocation: Allocation, resources: ClusterResources) -> None:
-    """Raises `InfeasibleError` when a cluster can never run all workers of an allocation at once."""
-    workers, cpus, gpus = allocation.num_workers, allocation.cpus_per_worker, allocation.gpus_per_worker
+    """Raises `InfeasibleError` when a cluster can never run an allocation's workers at once."""
+    cpus, gpus = allocation.cpus_per_worker, allocation.gpus_per_worker
     if not resources.hold(allocation):
         room = resources.workers_that_fit(cpus=cpus, gpus=gpus)
         raise InfeasibleError(
-            f"num_workers={workers} of {cpus} CPU(s) and {gpus} GPU(s) each do not fit: the cluster has"
-            f" {resources}, room for {room} such worker(s)"
+            f"{allocation} do not fit: the cluster has {resources}, room for {room} such worker(s)"
         )

@@ -19,7 +19,8 @@ class Queue:
 
     Runs start in the order they were queued, so that a large one is not kept waiting by small ones that came
     later. A run that the whole cluster cannot hold waits for more nodes and holds nobody up. What a run at
-    work holds is all it was allocated. The cluster is asked once, and only when a run waits.
+    work holds is all it was allocated, as far as there is room: an elastic run leaves nothing of it unused.
+    The cluster is asked once, and only when a run waits.
     """
 
     def __init__(self, active: Sequence[Job], resources: Callable[[], ClusterResources]) -> None:
@@ -40,7 +41,7 @@ class Queue:
         ahead = self._waiting.index(job.id)
         if not total.hold(allocation):
             self._waiting.remove(job.id)
-            return f"waits for {_wanted(allocation)}, which the cluster cannot hold: it has {total}"
+            return f"waits for {allocation}, which the cluster cannot hold: it has {total}"
         if ahead:
             return f"{ahead} run(s) ahead in the queue"
         room = total
@@ -49,7 +50,7 @@ class Queue:
             with suppress(LostFolderError, StorageUnavailableError):
                 room = room.without(_allocation(other))
         if not room.hold(allocation):
-            return f"waits for {_wanted(allocation)}: {len(self._at_work)} run(s) at work leave {room}"
+            return f"waits for {allocation}: {len(self._at_work)} run(s) at work leave {room}"
         self._waiting.remove(job.id)
         self._at_work.append(job)
         return None
@@ -68,13 +69,6 @@ class Queue:
         if isinstance(self._answer, ClusterUnreachableError):
             raise self._answer
         return self._answer
-
-
-def _wanted(allocation: Allocation) -> str:
-    return (
-        f"{allocation.num_workers} worker(s) of {allocation.cpus_per_worker} CPU(s) and"
-        f" {allocation.gpus_per_worker} GPU(s)"
-    )
 
 
 def _allocation(job: Job) -> Allocation:

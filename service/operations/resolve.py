@@ -95,12 +95,12 @@ def _from_preset(kind: Any, field: str, preset: str, overrides: dict[str, Any]) 
 
 def _check_fit(spec: RunSpec, model: ModelConfig, recipe: RecipeConfig, manifest: Manifest) -> None:
     problems = []
-    if recipe.global_batch_size % spec.resources.num_workers:
+    if recipe.global_batch_size < spec.resources.most_workers:
         problems.append(
             FieldProblem(
                 "recipe.global_batch_size",
-                f"global_batch_size={recipe.global_batch_size} is not divisible by"
-                f" num_workers={spec.resources.num_workers}",
+                f"global_batch_size={recipe.global_batch_size} leaves nothing to do for some of"
+                f" {spec.resources.most_workers} workers",
             )
         )
     # Larger photos would do, but the network would see a small part of each, and learn little from it.

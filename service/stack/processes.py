@@ -1,4 +1,4 @@
-"""One child process of the stack: started in a group of its own, logged to a file, ended whole."""
+"""One child process of the stack: it ends with its parent, and with all that it started."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+import psutil
 
 TERMINATE_SECONDS = 15.0
+# The kernel asks a child to end when its parent is killed, which cannot do so any more.
+_WITH_PARENT: Final = ("setpriv", "--pdeathsig", "TERM", "--")
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Child:
         self.command.log.parent.mkdir(parents=True, exist_ok=True)
         with self.command.log.open("ab") as log:
             return subprocess.Popen(
-                self.command.arguments,
+                [*_WITH_PARENT, *self.command.arguments],
                 env={**os.environ, **self.command.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -51,23 +56,32 @@ class Child:
 
     def restart(self) -> None:
         """Starts the command again after it ended; what is left of its group goes first."""
-        self._signal_group(signal.SIGKILL)
+        self._kill_group()
         self._process = self._start()
 
     def end(self) -> None:
         """Ends the process and everything it started: asks first, then insists."""
+        started = self._started()
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(TERMINATE_SECONDS)
-        self._signal_group(signal.SIGKILL)
+        self._kill_group()
+        for process in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         self._process.wait()
 
     def last_words(self, lines: int = 5) -> str:
         """The end of its log, for an error message."""
         return " | ".join(self.command.log.read_text(errors="replace").split("\n")[-lines - 1 : -1])
 
-    def _signal_group(self, number: signal.Signals) -> None:
+    def _started(self) -> list[psutil.Process]:
+        """Everything below the process, whatever group it is in: Ray's jobs have groups of their own."""
         try:
-            os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            return
+            return psutil.Process(self.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)

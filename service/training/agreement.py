@@ -56,7 +56,7 @@ class Agreement:
             buffer.copy_(of_first)
 
     def after_step(self, loss: float) -> Agreed:
-        """Averages the ranks' losses, over slices of equal size; rank 0 looks for a stop request."""
+        """Averages the ranks' losses, which their shares' weights are in; rank 0 looks for a stop request."""
         asked = self.rank.is_first and self._stop_request.exists()
         total, stop = self._sum([loss, float(asked)])
         return Agreed(total / self.rank.world_size, stop > 0)

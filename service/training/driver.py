@@ -20,6 +20,8 @@ from service.training.worker import train_worker
 GROUP_FAILURES = 3
 START_FAILURES = 3
 RENDEZVOUS_SECONDS = 600
+# A resize goes back to the newest checkpoint, so it should be rarer than checkpoints are.
+RESIZE_SECONDS = 60.0
 
 
 class TellOfFailures(UserCallback):  # type: ignore[misc]
@@ -70,8 +72,10 @@ def _scaling(allocation: Allocation) -> ScalingConfig:
     resources: dict[str, float] = {"CPU": allocation.cpus_per_worker}
     if allocation.gpus_per_worker:
         resources["GPU"] = allocation.gpus_per_worker
+    workers = (allocation.min_workers, allocation.num_workers)
     return ScalingConfig(
-        num_workers=allocation.num_workers,
+        num_workers=workers if allocation.is_elastic else allocation.num_workers,
+        elastic_resize_monitor_interval_s=RESIZE_SECONDS,
         use_gpu=allocation.gpus_per_worker > 0,
         resources_per_worker=resources,
     )

@@ -27,11 +27,14 @@ _IDENTIFIED_BY: Final = MappingProxyType({"epoch": "epoch", "checkpoint": "name"
 class Reporter:
     """Writes to a run's `progress.jsonl`, `events.jsonl` and `tensorboard/`."""
 
-    def __init__(self, folder: JobFolder, total_steps: int, images_per_step: int) -> None:
+    def __init__(
+        self, folder: JobFolder, total_steps: int, *, images_per_step: int, num_workers: int
+    ) -> None:
         self._progress = LineFile(folder.progress)
         self._events = LineFile(folder.events)
         self._total_steps = total_steps
         self._images_per_step = images_per_step
+        self._num_workers = num_workers
         self._pace = Pace()
         self._steps = 0
         self._told = 0.0
@@ -52,6 +55,7 @@ class Reporter:
             learning_rate=report.learning_rate,
             images_per_second=self._pace.per_second * self._images_per_step,
             eta_seconds=self._pace.seconds_for(self._total_steps - report.step),
+            num_workers=self._num_workers,
         )
         if time.monotonic() - self._told >= PROGRESS_SECONDS:
             self.flush()

@@ -11,10 +11,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from model.checkpoint_record import CheckpointRecord
 from model.errors import CheckpointNotSavedError, DivergedError
 from model.learning.stall import STALLED_STEPS, StallWatch
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
+from model.network.dropout import Share
 from pipeline.batches.augment import Augmentation
 from pipeline.batches.device_batches import device_batches
 from pipeline.batches.loader import ShardLoader
@@ -34,8 +36,8 @@ VALIDATED = {"val_loss", "val_top1_error", "val_top5_error"}
 class Session:
     """Everything one rank trains with. Rank 0 alone writes to the run's folder.
 
-    `network` is this rank's own; `parallel` is what is trained: the same, or wrapped so that gradients are
-    averaged over the ranks.
+    `share` is its part of every global batch. `network` is this rank's own; `parallel` is what is trained:
+    the same, or wrapped so that gradients are averaged over the ranks.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Session:
         folder: JobFolder,
         run: ResolvedRun,
         agreement: Agreement,
+        share: Share,
         network: AlexNet,
         parallel: nn.Module,
     ) -> None:
@@ -59,15 +62,20 @@ class Session:
             run.recipe,
             steps_per_epoch=len(self._train),
             seed=run.spec.seed,
-            rank=self._rank.number,
+            share=share,
         )
         self._stall = StallWatch(run.model.num_classes)
-        self._agreement, self._network = agreement, network
+        self._agreement, self._share, self._network = agreement, share, network
         self._checkpoints = RunCheckpoints(
             folder, run.spec.checkpoint.keep, network, self._trainer, mean_image
         )
         self._reporter = (
-            Reporter(folder, self._trainer.total_steps, run.recipe.global_batch_size)
+            Reporter(
+                folder,
+                self._trainer.total_steps,
+                images_per_step=run.recipe.global_batch_size,
+                num_workers=self._rank.world_size,
+            )
             if self._rank.is_first
             else None
         )
@@ -77,29 +85,33 @@ class Session:
 
         Ends early, with a checkpoint of its last step, when the run is asked to stop.
         """
-        with closing(self._reporter) if self._reporter else nullcontext():
+        with closing(self._reporter) if self._reporter else nullcontext(), closing(self._checkpoints):
             yield from self._epochs()
 
     def _epochs(self) -> Iterator[EpochLine]:
         if self._reporter:
             self._checkpoints.clear_unfinished()
-        if self._checkpoints.resume():
-            # It may have been killed between leaving the checkpoint and saying so.
-            self._tell_of_checkpoint()
+        if resumed_from := self._checkpoints.resume():
+            # The attempt before may have ended between leaving the checkpoint and saying so.
+            self._tell_of_checkpoint(resumed_from)
         while not self._trainer.finished:
             began = time.monotonic()
             try:
                 stopped, train_loss = self._train_epoch()
             except DivergedError as error:
                 at = error.step, error.learning_rate, error.loss
+                self._tell_of_written(wait=True)
                 raise DivergedError(*at, self._checkpoints.newest) from error
             if stopped:
                 self._save(needed=True)
                 return
+            rate = self._trainer.learning_rate
             line = self._validate(train_loss, began)
             self._checkpoints.metrics = line.model_dump(include=VALIDATED)
             if self._reporter:
                 self._reporter.event(line)
+                if self._run.recipe.schedule.kind == "plateau" and self._trainer.learning_rate < rate:
+                    self._reporter.event(_plateau(line.epoch, rate, self._trainer.learning_rate))
             self._save(needed=self._trainer.finished)
             yield line
 
@@ -109,12 +121,13 @@ class Session:
         stopped = False
         with closing(self._training_batches()) as batches:
             for report in self._trainer.train_epoch(batches):
-                loss, stopped = self._agreement.after_step(report.loss)
+                loss, stopped = self._agreement.after_step(report.loss * self._share.weight)
                 losses.append(loss)
                 if self._reporter:
                     self._reporter.step(report, loss)
                     if self._stall.stalled(loss):
                         self._reporter.event(_stalled(self._stall.chance))
+                    self._tell_of_written(wait=False)
                 if stopped:
                     break
                 if report.step % self._run.spec.checkpoint.every_steps == 0:
@@ -164,26 +177,36 @@ class Session:
         return device_batches(self._val, lambda images, _: self._views.centre_view(images), self._device)
 
     def _save(self, *, needed: bool = False) -> None:
-        """Leaves a checkpoint of this step; one that is there already stays.
+        """Begins a checkpoint of this step; one that is there already stays.
 
-        Where it cannot be written the run goes on, and tries at the next one, unless this one is `needed`.
+        Where it cannot be written the run goes on, and tries at the next one. One that is `needed` is
+        waited for, and raises `CheckpointNotSavedError`.
         """
         if not self._reporter:
             return
+        self._tell_of_written(wait=True)
+        self._checkpoints.begin()
+        if needed:
+            self._tell_of_written(wait=True, needed=True)
+
+    def _tell_of_written(self, *, wait: bool, needed: bool = False) -> None:
+        """Tells what became of the checkpoint that is being written, if that is known."""
+        if not self._reporter:
+            return
         try:
-            self._checkpoints.save()
+            record = self._checkpoints.written(wait=wait)
         except CheckpointNotSavedError as error:
             if needed:
                 raise
             self._reporter.event(_not_saved(error))
         else:
-            self._tell_of_checkpoint()
+            if record:
+                self._tell_of_checkpoint(record)
 
-    def _tell_of_checkpoint(self) -> None:
+    def _tell_of_checkpoint(self, record: CheckpointRecord) -> None:
         if self._reporter:
-            epoch, step = self._trainer.epoch, self._trainer.step
-            name = checkpoint_name(step)
-            self._reporter.event(CheckpointLine(at=now(), name=name, epoch=epoch, step=step))
+            name = checkpoint_name(record.step)
+            self._reporter.event(CheckpointLine(at=now(), name=name, epoch=record.epoch, step=record.step))
 
     def _loader(self, dataset: Path, split: str) -> ShardLoader:
         return ShardLoader(
@@ -202,6 +225,15 @@ class Session:
 def _not_saved(error: CheckpointNotSavedError) -> WarningLine:
     message = f"{error}; the run goes on and tries again at the next checkpoint: free some space"
     return WarningLine(at=now(), code="checkpoint_not_saved", message=message)
+
+
+def _plateau(epoch: int, before: float, after: float) -> WarningLine:
+    return WarningLine(
+        at=now(),
+        code="plateau",
+        message=f"the validation error has stopped falling at epoch {epoch}:"
+        f" the learning rate goes from {before:g} to {after:g}",
+    )
 
 
 def _stalled(chance: float) -> WarningLine:

@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from model.learning.execution import prepare_execution
 from model.network.alexnet import AlexNet
+from model.network.dropout import Share
 from model.network.placement import Placement
 from service.domain.job_folder import JobFolder
 from service.domain.resolved_run import ResolvedRun
@@ -44,8 +45,9 @@ def _train(folder: JobFolder, rank: Rank) -> None:
     run = ResolvedRun.model_validate_json(folder.specification.read_text())
     torch.set_num_threads(run.allocation.cpus_per_worker)
     agreement = Agreement(folder, rank)
-    network = network_of(folder, run, place_towers(folder, run, agreement, devices_of(run)))
-    session = Session(folder, run, agreement, network, parallel(network, rank))
+    share = Share.of(rank.number, rank.world_size, run.recipe.global_batch_size)
+    network = network_of(folder, run, place_towers(folder, run, agreement, devices_of(run), share), share)
+    session = Session(folder, run, agreement, share, network, parallel(network, rank))
     for evaluation in session.epochs():
         ray.train.report(evaluation.model_dump(include={"epoch", "step", "val_loss", "val_top1_error"}))
 
@@ -57,11 +59,11 @@ def devices_of(run: ResolvedRun) -> list[torch.device]:
     return devices
 
 
-def network_of(folder: JobFolder, run: ResolvedRun, placement: Placement) -> AlexNet:
+def network_of(folder: JobFolder, run: ResolvedRun, placement: Placement, share: Share) -> AlexNet:
     """The run's network on this worker's devices, initialised alike on every worker."""
     network = AlexNet(run.model, placement)
     network.load_canonical_parameters(starting_point(folder, run))
-    prepare_execution(network, run.recipe, run.recipe.global_batch_size // run.allocation.num_workers)
+    prepare_execution(network, run.recipe, share)
     return network
 
 

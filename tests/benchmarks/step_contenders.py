@@ -24,6 +24,7 @@ from model.learning.recipe import Execution, Precision, RecipeConfig
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
 from model.network.architecture import layers_of
+from model.network.dropout import Share
 from model.network.placement import Placement
 
 CONFIG = ModelConfig.preset("alexnet", num_classes=1000)
@@ -93,7 +94,7 @@ def our_step(placement: Placement, execution: Execution, photos: Photos, precisi
         execution=execution,
     )
     network = AlexNet(CONFIG, placement)
-    prepare_execution(network, recipe, count)
+    prepare_execution(network, recipe, Share.of(0, 1, count))
     trainer = Trainer(network, recipe, steps_per_epoch=10**6)
     return trainer.train_epoch(repeat((photos.channels_last, photos.labels))).__next__
 

@@ -63,9 +63,7 @@ def matrix(
     say(f"undisturbed: {undisturbed.seconds:.0f} s, {max(undisturbed.losses)} steps")
     chance = random.Random(options.seed)
     rows = [strike_often(stack, spec, fault, undisturbed, options.times, chance) for fault in options.faults]
-    say(
-        f"{'fault':8} {'times':>5} {'resumed':>7}  {'outcome':24} {'equal':>5} {'told once':>9} {'left over':>9}"
-    )
+    say(f"{'fault':8} {'times':>5} {'resumed':>7}  {'outcome':24} {'equal':>5} told once left over")
     for row in rows:
         outcome = ", ".join(f"{count} {state}" for state, count in row["outcomes"].items())
         say(

@@ -19,9 +19,8 @@ from service.stack.up import Stack
 
 pytestmark = pytest.mark.cluster
 
-# One tower: how two are computed is found by measuring, which may go another way for another run.
 SPEC = {
-    "model": {"preset": "alexnet-tiny-half"},
+    "model": {"preset": "alexnet-tiny"},
     "recipe": {"preset": "quick", "epochs": 25, "global_batch_size": 32},
     "resources": {"num_workers": 2},
     "checkpoint": {"every_steps": 5},
@@ -86,6 +85,37 @@ def losses(folder: Path) -> dict[int, set[float]]:
 def validations(events: list[RunEvent]) -> list[dict[str, Any]]:
     told = [event.data for event in events if event.kind is EventKind.EPOCH]
     return [{key: value for key, value in line.items() if key.startswith(("epoch", "val_"))} for line in told]
+
+
+def test_an_elastic_run_goes_on_with_more_workers_and_the_same_batches(
+    client: Client, dataset: str, stack: Stack
+) -> None:
+    # Slow enough that sums in another order stay as small a difference as they are.
+    calm = {**SPEC, "recipe": {**SPEC["recipe"], "epochs": 10, "learning_rate": 0.0005}}
+    fixed = client.runs.create({"dataset": dataset, **calm})
+    expected_end = validations(followed(client, fixed)[0])[-1]
+
+    endless = {**SPEC["recipe"], "epochs": 10_000}
+    beside = client.runs.create({"dataset": dataset, **SPEC, "recipe": endless, "resources": {}})
+    at_work(client, beside, 0)
+    run = client.runs.create({"dataset": dataset, **calm, "resources": {"elastic": {"min": 1, "max": 2}}})
+    seen = at_work(client, run, 0)
+    assert client.runs.get(run.id).progress.num_workers == 1
+    client.runs.stop(run.id)
+    seen = over(client, run, seen)
+    client.runs.stop(beside.id)
+    over(client, beside, 0)
+
+    client.runs.resume(run.id)
+    events, ended = followed(client, run)
+    assert ended.state is JobState.SUCCEEDED, ended.reason
+    assert ended.progress.num_workers == 2
+    told, expected = losses(stack.settings.runs / run.id), losses(stack.settings.runs / fixed.id)
+    both = told.keys() & expected.keys()
+    assert max(expected) in both
+    for step in both:
+        assert sorted(told[step]) == pytest.approx(sorted(expected[step]), rel=1e-3), step
+    assert validations(events)[-1] == pytest.approx(expected_end, rel=1e-3)
 
 
 def test_a_run_stopped_and_killed_ends_with_the_losses_and_weights_of_one_that_was_not(

@@ -11,13 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from model.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint import load_checkpoint
 from model.config import ModelConfig
 from model.errors import BadCheckpointError
 from model.learning.recipe import RecipeConfig
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
 from model.network.placement import Placement
+from model.snapshot import Snapshot
 
 MEAN_IMAGE = torch.rand(72, 72, 3, generator=torch.Generator().manual_seed(4)) * 255
 RECIPE = RecipeConfig.preset("paper", schedule={"kind": "plateau", "patience_epochs": 1})
@@ -35,7 +36,7 @@ def trained(tiny_network: AlexNet, eight_views: tuple[Tensor, Tensor]) -> Traine
 @pytest.fixture
 def folder(tmp_path: Path, tiny_network: AlexNet, trained: Trainer) -> Path:
     folder = tmp_path / "checkpoints" / "step-2"
-    save_checkpoint(folder, tiny_network, trained, MEAN_IMAGE, {"val_top1_error": 0.75})
+    Snapshot.of(tiny_network, trained, MEAN_IMAGE, {"val_top1_error": 0.75}).write(folder)
     return folder
 
 
@@ -73,7 +74,7 @@ def test_the_folder_holds_tensors_and_json_alone(folder: Path, tiny_network: Ale
 
 
 def test_saving_again_replaces_the_checkpoint(folder: Path, tiny_network: AlexNet, trained: Trainer) -> None:
-    save_checkpoint(folder, tiny_network, trained, MEAN_IMAGE * 0, {})
+    Snapshot.of(tiny_network, trained, MEAN_IMAGE * 0, {}).write(folder)
     assert bool((load_checkpoint(folder).mean_image == 0).all())
     assert list(folder.parent.iterdir()) == [folder]
 
@@ -84,7 +85,7 @@ def test_a_failed_save_leaves_the_old_checkpoint_and_nothing_else(
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     # Found out when the tensors are written and their record is not.
     with pytest.raises(ValueError, match="val_top1_error"):
-        save_checkpoint(folder, tiny_network, trained, MEAN_IMAGE, {"val_top1_error": "low"})
+        Snapshot.of(tiny_network, trained, MEAN_IMAGE, {"val_top1_error": "low"}).write(folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert list(folder.parent.iterdir()) == [folder]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
 
-from model.checkpoint import MEAN_IMAGE
+from model.checkpoint_record import MEAN_IMAGE
 from model.classifier import Classifier
 from model.errors import BadCheckpointError
 from model.network.alexnet import AlexNet

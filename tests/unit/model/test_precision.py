@@ -13,6 +13,7 @@ from model.learning.precision import products_in
 from model.learning.recipe import RecipeConfig
 from model.learning.trainer import StepReport, Trainer
 from model.network.alexnet import AlexNet
+from model.network.dropout import Share
 from model.network.placement import Placement
 
 Views = tuple[Tensor, Tensor]
@@ -21,7 +22,7 @@ Views = tuple[Tensor, Tensor]
 def trained(config: ModelConfig, recipe: RecipeConfig, views: Views) -> tuple[AlexNet, list[StepReport]]:
     network = AlexNet(config, Placement.one("cpu"))
     network.load_canonical_parameters(starting_parameters(config, "fan-in", seed=5))
-    prepare_execution(network, recipe, images_per_step=len(views[1]))
+    prepare_execution(network, recipe, Share.of(0, 1, len(views[1])))
     trainer = Trainer(network, recipe, steps_per_epoch=5)
     return network, list(trainer.train_epoch([views] * 5))
 
@@ -93,7 +94,7 @@ def test_what_needs_other_devices_is_refused_naming_them(
 ) -> None:
     network = AlexNet(tiny_config, placement)
     with pytest.raises(ValueError, match=r".") as refusal:
-        prepare_execution(network, RecipeConfig.preset("paper", **overrides), images_per_step=8)
+        prepare_execution(network, RecipeConfig.preset("paper", **overrides), Share.of(0, 1, 8))
     for word in words:
         assert word in str(refusal.value)
 
@@ -111,7 +112,7 @@ def test_a_recorded_step_is_the_step_it_was_recorded_from(
         recipe = RecipeConfig.preset("paper", execution=execution)
         network = AlexNet(config, Placement.one("cuda:0"))
         network.load_canonical_parameters(starting_parameters(config, "fan-in", seed=5))
-        prepare_execution(network, recipe, images_per_step=8)
+        prepare_execution(network, recipe, Share.of(0, 1, 8))
         list(Trainer(network, recipe, steps_per_epoch=5).train_epoch([views] * 5))
         ends.append(network.canonical_parameters())
     for name, value in ends[0].items():

@@ -17,9 +17,11 @@ from model.learning.initialize import starting_parameters
 from model.learning.recipe import RecipeConfig
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
+from model.network.dropout import Share
 from model.network.placement import Placement
 
 Views = tuple[Tensor, Tensor]
+SECOND_HALF = Share.of(1, 2, 16)
 
 
 def network_of(config: ModelConfig) -> AlexNet:
@@ -69,14 +71,14 @@ def test_a_continued_training_is_the_uninterrupted_one_bit_for_bit(
     batches = [(images * scale, labels) for scale in (1.0, 0.9, 1.1)]
 
     whole = network_of(tiny_config)
-    trainer = Trainer(whole, recipe, steps_per_epoch=3, seed=2, rank=1)
+    trainer = Trainer(whole, recipe, steps_per_epoch=3, seed=2, share=SECOND_HALF)
     for error in (0.5, 0.5):
         list(trainer.train_epoch(batches))
         trainer.end_epoch(error)
     list(trainer.train_epoch(batches))
 
     first_part = network_of(tiny_config)
-    first_trainer = Trainer(first_part, recipe, steps_per_epoch=3, seed=2, rank=1)
+    first_trainer = Trainer(first_part, recipe, steps_per_epoch=3, seed=2, share=SECOND_HALF)
     list(first_trainer.train_epoch(batches))
     first_trainer.end_epoch(0.5)
     # Left in the middle of the second epoch.
@@ -87,7 +89,7 @@ def test_a_continued_training_is_the_uninterrupted_one_bit_for_bit(
     torch.manual_seed(999)
     second_part = AlexNet(tiny_config, Placement.two("cpu", "cpu"))
     second_part.load_canonical_parameters(first_part.canonical_parameters())
-    second_trainer = Trainer(second_part, recipe, steps_per_epoch=3, seed=2, rank=1)
+    second_trainer = Trainer(second_part, recipe, steps_per_epoch=3, seed=2, share=SECOND_HALF)
     second_trainer.load_state_dict(first_trainer.state_dict())
     assert (second_trainer.step, second_trainer.epoch) == (5, 1)
     list(second_trainer.train_epoch(batches[2:]))
@@ -169,8 +171,10 @@ def test_ranks_draw_different_dropout(tiny_config: ModelConfig, eight_views: Vie
     networks = []
     for rank in (0, 1):
         network = network_of(tiny_config)
-        recipe = RecipeConfig.preset("paper")
-        list(Trainer(network, recipe, steps_per_epoch=1, rank=rank).train_epoch([eight_views]))
+        trainer = Trainer(
+            network, RecipeConfig.preset("paper"), steps_per_epoch=1, share=Share.of(rank, 2, 16)
+        )
+        list(trainer.train_epoch([eight_views]))
         networks.append(network)
     assert not same_parameters(*networks)
 

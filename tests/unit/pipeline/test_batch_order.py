@@ -161,7 +161,7 @@ def test_places_are_uniform_over_epochs():
     [
         ({"batch_size": 0}, "batch_size=0"),
         ({"batch_size": 11}, "batch_size=11 is more than the 10 samples"),
-        ({"batch_size": 5, "world_size": 2}, "batch_size=5 is not divisible by world_size=2"),
+        ({"batch_size": 2, "world_size": 3}, "batch_size=2 leaves nothing for some of world_size=3 ranks"),
         ({"batch_size": 4, "rank": 2, "world_size": 2}, "rank=2 is not below world_size=2"),
     ],
 )

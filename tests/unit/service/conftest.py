@@ -266,7 +266,7 @@ class LiveServer:
             model=ModelConfig.preset("alexnet-tiny", num_classes=2),
             recipe=RecipeConfig.preset("quick"),
             dataset=DatasetPin(name="photos", path=str(self.settings.datasets / "photos"), checksum="0"),
-            allocation=Allocation(num_workers=1, cpus_per_worker=1, gpus_per_worker=0),
+            allocation=Allocation(num_workers=1, cpus_per_worker=1, gpus_per_worker=0, min_workers=1),
             versions={},
         )
         return self.plane.jobs.create(

@@ -40,6 +40,7 @@ def step(number: int, at: str = "2026-01-01T00:00:00.000+00:00") -> StepLine:
         learning_rate=0.01,
         images_per_second=100.0,
         eta_seconds=None,
+        num_workers=1,
     )
 
 

@@ -83,7 +83,8 @@ def test_runs_start_in_their_order_as_far_as_the_cluster_has_room(
     waiting = client.runs.get(third.id)
     assert (waiting.state, waiting.queue_position) == (JobState.QUEUED, 1)
     assert waiting.reason == (
-        "waits for 1 worker(s) of 1 CPU(s) and 0 GPU(s): 2 run(s) at work leave 1 node(s): 0 CPUs and 0 GPUs"
+        "waits for 1 worker(s) of 1 CPU(s) and 0 GPU(s) each:"
+        " 2 run(s) at work leave 1 node(s): 0 CPUs and 0 GPUs"
     )
     assert client.runs.get(fourth.id).reason == "1 run(s) ahead in the queue"
     assert [run.queue_position for run in client.runs.list()] == [2, 1, None, None]
@@ -112,7 +113,7 @@ def test_a_run_that_a_shrunken_cluster_cannot_hold_waits_and_says_so(
     reconciler.reconcile()
     assert client.runs.get(job.id).state is JobState.QUEUED
     assert client.runs.get(job.id).reason == (
-        "waits for 1 worker(s) of 1 CPU(s) and 0 GPU(s), which the cluster cannot hold: it has"
+        "waits for 1 worker(s) of 1 CPU(s) and 0 GPU(s) each, which the cluster cannot hold: it has"
         " 1 node(s): 0 CPUs and 0 GPUs"
     )
     head.cpus = 1.0
@@ -126,7 +127,7 @@ def test_a_run_that_the_cluster_cannot_hold_or_whose_folder_is_gone_holds_nobody
     lost, large, small = (server.queue_run() for _ in range(3))
     shutil.rmtree(lost.work.path)
     wanted = json.loads(large.work.specification.read_text())
-    wanted["allocation"]["num_workers"] = 3
+    wanted["allocation"].update(num_workers=3, min_workers=3)
     write_json(large.work.specification, wanted)
     reconciler.reconcile()
     failed = client.runs.get(lost.id)
@@ -135,6 +136,19 @@ def test_a_run_that_the_cluster_cannot_hold_or_whose_folder_is_gone_holds_nobody
     assert failed.failure.reason == "folder_lost"
     assert client.runs.get(large.id).state is JobState.QUEUED
     assert client.runs.get(small.id).state is JobState.STARTING
+
+
+def test_an_elastic_run_starts_with_the_workers_there_is_room_for(
+    server, client: Client, head: Head, reconciler: Reconciler
+) -> None:
+    fixed, elastic, third = (queued(server) for _ in range(3))
+    wanted = json.loads(elastic.work.specification.read_text())
+    wanted["allocation"].update(num_workers=8, min_workers=1)
+    write_json(elastic.work.specification, wanted)
+    reconciler.reconcile()
+    assert client.runs.get(fixed.id).state is JobState.STARTING
+    assert client.runs.get(elastic.id).state is JobState.STARTING
+    assert client.runs.get(third.id).state is JobState.QUEUED
 
 
 def test_a_resumed_run_takes_its_place_behind_those_that_wait(

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from model.config import ModelConfig
 from model.learning.recipe import RecipeConfig
 from model.published import ColourStatistics, DatasetOrigin, Label, PublishedModel
 from service.cluster.jobs import ClusterResources, Node
-from service.domain.resolved_run import ResolvedRun
-from service.domain.spec import RunSpec
-from service.errors import FieldProblem, InvalidSpecError, NotFoundError
+from service.domain.resolved_run import Allocation, ResolvedRun
+from service.domain.spec import ResourcesSpec, RunSpec
+from service.errors import FieldProblem, InfeasibleError, InvalidSpecError, NotFoundError
+from service.operations.allocation import allocate
 from service.operations.resolve import resolve
 from service.store.models import ModelStore
 
@@ -81,6 +83,40 @@ def test_a_switch_that_was_asked_for_stands_above_the_recipes(tmp_path: Path) ->
     run = resolved(tmp_path, {"preset": "alexnet-tiny", "norm": "lrn"}, {"preset": "original"})
     assert run.model.norm == "lrn"
     assert run.recipe == RecipeConfig.preset("original")
+
+
+def resources(**wanted: Any) -> Allocation:
+    cluster = ClusterResources((Node(cpus=2, gpus=2), Node(cpus=2, gpus=0)))
+    return allocate(ResourcesSpec.model_validate(wanted), cluster)
+
+
+def test_an_elastic_run_is_given_what_it_can_use_and_needs_only_its_least() -> None:
+    elastic = {"min": 3, "max": 8}
+    assert resources(elastic=elastic) == Allocation(
+        num_workers=8, min_workers=3, cpus_per_worker=1, gpus_per_worker=0
+    )
+    # Where the GPUs hold the fewest workers it takes, it is a run on GPUs.
+    assert resources(elastic={"min": 1, "max": 8}).gpus_per_worker == 2
+    with pytest.raises(InfeasibleError, match=r"5 to 8 worker\(s\) .* room for 4 such"):
+        resources(elastic={"min": 5, "max": 8})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"elastic": {"min": 3, "max": 2}}, "min=3 is more than max=2"),
+        ({"elastic": {"min": 1, "max": 2}, "num_workers": 2}, "a number or a range, not both"),
+        ({"elastic": {"min": 0, "max": 2}}, "greater than or equal to 1"),
+    ],
+)
+def test_what_is_no_range_of_workers_is_refused(wanted: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        ResourcesSpec.model_validate(wanted)
+
+
+def test_an_elastic_specification_is_read_again_as_it_was_written() -> None:
+    spec = RunSpec.model_validate({"dataset": "photos", "resources": {"elastic": {"min": 1, "max": 2}}})
+    assert RunSpec.model_validate_json(spec.model_dump_json()) == spec
 
 
 def test_a_recipe_is_overridden_field_by_field(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.checkpoint import save_checkpoint
 from model.classifier import Classifier
 from model.config import ModelConfig
 from model.figures.answers import Answer, Bar, answers_figure
@@ -34,6 +33,7 @@ from model.published import (
     PublishedModel,
     sha256_of,
 )
+from model.snapshot import Snapshot
 from pipeline.batches.reader import SplitReader
 from pipeline.photos.decode import square_photo
 from pipeline.shards.manifest import MANIFEST_FILE, Manifest
@@ -78,7 +78,8 @@ def checkpoint(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     network.load_canonical_parameters(starting_parameters(config, "fan-in", seed=5))
     trainer = Trainer(network, RecipeConfig.preset("quick"), steps_per_epoch=1)
     folder = tmp_path_factory.mktemp("run") / "step-0"
-    save_checkpoint(folder, network, trainer, torch.from_numpy(Statistics.load(prepared).mean_image), {})
+    mean_image = torch.from_numpy(Statistics.load(prepared).mean_image)
+    Snapshot.of(network, trainer, mean_image, {}).write(folder)
     return folder
 
 

@@ -13,13 +13,22 @@ from service.cli.train import specification
 def test_options_override_the_file_and_leave_the_rest_of_it(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text("dataset: photos\nseed: 3\nrecipe: {preset: paper, learning_rate: 0.02}\n")
-    spec = specification(file, dataset="others", recipe="quick", epochs=2, workers=4)
+    spec = specification(file, dataset="others", recipe="quick", epochs=2, workers="4")
     assert spec == {
         "dataset": "others",
         "seed": 3,
         "recipe": {"preset": "quick", "learning_rate": 0.02, "epochs": 2},
         "resources": {"num_workers": 4},
     }
+
+
+def test_workers_are_a_number_or_a_range() -> None:
+    assert specification(None, dataset="photos", workers="1-4")["resources"] == {
+        "elastic": {"min": 1, "max": 4}
+    }
+    for nonsense in ("", "many", "1-", "1-2-3"):
+        with pytest.raises(BadArgumentsError, match="neither a number of workers nor a range such as 1-4"):
+            specification(None, dataset="photos", workers=nonsense)
 
 
 def test_options_alone_are_enough() -> None:

@@ -17,12 +17,12 @@ import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 
-from model.checkpoint import save_checkpoint
 from model.config import ModelConfig
 from model.learning.recipe import RecipeConfig
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
 from model.network.placement import Placement
+from model.snapshot import Snapshot
 from pipeline.config import PrepareConfig, SourceConfig
 from pipeline.shards.manifest import Manifest
 from pipeline.shards.prepare import prepare
@@ -109,7 +109,7 @@ def leave_run(folder: Path, dataset: Path, seed: int) -> Job:
         model=ModelConfig.preset("alexnet-tiny", num_classes=len(CLASSES)),
         recipe=RecipeConfig.preset("quick", max_steps=2),
         dataset=DatasetPin(name="colours", path=str(dataset), checksum=Manifest.load(dataset).checksum),
-        allocation=Allocation(num_workers=1, cpus_per_worker=1, gpus_per_worker=0),
+        allocation=Allocation(num_workers=1, cpus_per_worker=1, gpus_per_worker=0, min_workers=1),
         versions={},
     )
     folder.parent.mkdir(exist_ok=True)
@@ -123,13 +123,8 @@ def leave_run(folder: Path, dataset: Path, seed: int) -> Job:
             torch.nn.init.normal_(parameter, std=0.05)
         trainer = Trainer(network, resolved.recipe, steps_per_epoch=2)
         trainer.load_state_dict(trainer.state_dict() | {"step": step})
-        save_checkpoint(
-            job_folder.checkpoints / checkpoint_name(step),
-            network,
-            trainer,
-            mean_image=mean_image,
-            metrics={"val_top1_error": 0.5 / step},
-        )
+        snapshot = Snapshot.of(network, trainer, mean_image, {"val_top1_error": 0.5 / step})
+        snapshot.write(job_folder.checkpoints / checkpoint_name(step))
     return Job(
         id=folder.name,
         kind="run",

@@ -54,7 +54,7 @@ def run_on() -> Callable[..., tuple[JobFolder, ResolvedRun]]:
             model=ModelConfig.preset("alexnet-tiny", num_classes=2, **RecipeConfig.network_switches(recipe)),
             recipe=RecipeConfig.preset(recipe, global_batch_size=4, **overrides),
             dataset=DatasetPin(name="photos", path=str(dataset), checksum=Manifest.load(dataset).checksum),
-            allocation=Allocation(num_workers=1, cpus_per_worker=1, gpus_per_worker=0),
+            allocation=Allocation(num_workers=1, cpus_per_worker=1, gpus_per_worker=0, min_workers=1),
             versions={},
         )
         folder = JobFolder(home / run.run_id)

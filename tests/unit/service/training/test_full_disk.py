@@ -16,6 +16,7 @@ TRAIN = """
 import resource, signal, sys
 from pathlib import Path
 from model.network.alexnet import AlexNet
+from model.network.dropout import Share
 from model.network.placement import Placement
 from model.learning.initialize import starting_parameters
 from service.domain.job_folder import JobFolder
@@ -27,7 +28,8 @@ folder, full_until = JobFolder(Path(sys.argv[1])), int(sys.argv[2])
 run = ResolvedRun.model_validate_json(folder.specification.read_text())
 network = AlexNet(run.model, Placement.one("cpu"))
 network.load_canonical_parameters(starting_parameters(run.model, run.recipe.initialization, seed=0))
-session = Session(folder, run, Agreement(folder, Rank(0, 1)), network, network)
+share = Share.of(0, 1, run.recipe.global_batch_size)
+session = Session(folder, run, Agreement(folder, Rank(0, 1)), share, network, network)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
@@ -54,12 +56,14 @@ def test_a_run_goes_on_without_the_checkpoints_that_found_no_room_and_says_so(
     done = trained(folder, full_until=2)
     assert done.returncode == 0, done.stderr
     told = events(folder)
-    # Three steps an epoch: of the checkpoints of steps 2, 3, 4 and 6 there is none.
+    # Three steps an epoch: of steps 2, 3 and 4 there is no checkpoint. The one of step 6 is tried twice, and
+    # may still be being written when the disk is given room.
     assert [name for kind, name in told if kind == "epoch"] == [1, 2, 3, 4]
-    assert [name for kind, name in told if kind == "warning"] == ["checkpoint_not_saved"] * 4
-    assert [name for kind, name in told if kind == "checkpoint"] == [
-        f"step-{step:08d}" for step in (8, 9, 10, 12)
-    ]
+    saved = [name for kind, name in told if kind == "checkpoint"]
+    assert saved[-4:] == [f"step-{step:08d}" for step in (8, 9, 10, 12)]
+    assert set(saved[:-4]) <= {"step-00000006"}
+    refused = [name for kind, name in told if kind == "warning"]
+    assert refused == ["checkpoint_not_saved"] * 4
     assert [path.name for path in sorted(folder.checkpoints.iterdir())] == [
         f"step-{step:08d}" for step in (9, 10, 12)
     ]
@@ -80,5 +84,6 @@ def test_a_run_whose_last_checkpoint_finds_no_room_fails_and_can_be_resumed(
     (folder.checkpoints / ".step-00000003.left-by-a-kill").mkdir()
     assert trained(folder, full_until=1).returncode == 0
     assert load_checkpoint(folder.checkpoints / "step-00000006").record.step == 6
-    assert [path.name for path in folder.checkpoints.iterdir()] == ["step-00000006"]
+    # The one of step 3 may still be being written when the disk is given room.
+    assert {path.name for path in folder.checkpoints.iterdir()} - {"step-00000003"} == {"step-00000006"}
     assert [name for kind, name in events(folder) if kind == "epoch"] == [1, 2]

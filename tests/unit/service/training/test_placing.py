@@ -12,6 +12,7 @@ import torch
 
 from model.config import ModelConfig
 from model.learning.recipe import RecipeConfig
+from model.network.dropout import Share
 from model.network.placement import Placement
 from service.domain.job_folder import JobFolder
 from service.domain.resolved_run import Allocation, DatasetPin, ResolvedRun
@@ -20,6 +21,7 @@ from service.training import placing
 from service.training.agreement import Agreement, Rank
 
 CPU = torch.device("cpu")
+HALF = Share.of(0, 2, 4)
 
 TWO_RANKS = """
 import sys
@@ -49,7 +51,7 @@ def run_of(network: str) -> ResolvedRun:
         model=ModelConfig.preset(network, num_classes=3),
         recipe=RecipeConfig.preset("quick", global_batch_size=4),
         dataset=DatasetPin(name="photos", path="photos", checksum="0"),
-        allocation=Allocation(num_workers=2, cpus_per_worker=1, gpus_per_worker=0),
+        allocation=Allocation(num_workers=2, cpus_per_worker=1, gpus_per_worker=0, min_workers=2),
         versions={},
     )
 
@@ -70,9 +72,8 @@ def test_what_was_found_when_a_run_began_holds_until_it_ends(
 
     monkeypatch.setattr(placing, "fastest_placement", apart)
     for _ in range(2):
-        placement = placing.place_towers(folder, run_of("alexnet-tiny"), agreement_of(folder), [CPU])
+        placement = placing.place_towers(folder, run_of("alexnet-tiny"), agreement_of(folder), [CPU], HALF)
         assert placement.devices == (CPU, CPU)
-    # Half of the global batch of four: the run has two workers.
     assert tried == [2]
     assert json.loads(folder.placement.read_text()) == {"towers_apart": True}
 
@@ -81,13 +82,13 @@ def test_what_was_found_when_a_run_began_holds_until_it_ends(
 def test_a_run_goes_on_as_it_did(tmp_path: Path, recorded: bool, devices: tuple[torch.device, ...]) -> None:
     folder = JobFolder(tmp_path)
     folder.placement.write_text(json.dumps({"towers_apart": recorded}))
-    placement = placing.place_towers(folder, run_of("alexnet-tiny"), agreement_of(folder), [CPU])
+    placement = placing.place_towers(folder, run_of("alexnet-tiny"), agreement_of(folder), [CPU], HALF)
     assert placement.devices == devices
 
 
 def test_one_tower_needs_no_trial(tmp_path: Path) -> None:
     folder = JobFolder(tmp_path)
-    placement = placing.place_towers(folder, run_of("cifar-4layer"), agreement_of(folder), [CPU])
+    placement = placing.place_towers(folder, run_of("cifar-4layer"), agreement_of(folder), [CPU], HALF)
     assert placement.devices == (CPU,)
     assert not folder.placement.exists()
 
@@ -106,6 +107,6 @@ def test_ranks_take_rank_0s_word_and_its_statistics(tmp_path: Path) -> None:
 def test_each_tower_gets_a_device_where_there_are_two(tmp_path: Path) -> None:
     folder = JobFolder(tmp_path)
     devices = [CPU, torch.device("meta")]
-    placement = placing.place_towers(folder, run_of("alexnet-tiny"), agreement_of(folder), devices)
+    placement = placing.place_towers(folder, run_of("alexnet-tiny"), agreement_of(folder), devices, HALF)
     assert placement.devices == tuple(devices)
     assert not folder.placement.exists()

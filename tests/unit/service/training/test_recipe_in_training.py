@@ -9,6 +9,7 @@ import torch
 
 from model.learning.initialize import starting_parameters
 from model.network.alexnet import AlexNet
+from model.network.dropout import Share
 from model.network.placement import Placement
 from pipeline.batches.loader import ShardLoader
 from pipeline.batches.view_cutter import ViewCutter
@@ -46,7 +47,9 @@ def test_noise_and_its_divisor_end_with_the_epoch_that_the_table_names(
         lambda module, inputs: shown.append(inputs[0].clone()) if module.training else None
     )
 
-    assert len(list(Session(folder, run, Agreement(folder, Rank(0, 1)), network, network).epochs())) == 3
+    share = Share.of(0, 1, run.recipe.global_batch_size)
+    session = Session(folder, run, Agreement(folder, Rank(0, 1)), share, network, network)
+    assert len(list(session.epochs())) == 3
 
     steps = len(shown) // 3
     views = [torch.cat(shown[epoch * steps : (epoch + 1) * steps]) for epoch in range(3)]

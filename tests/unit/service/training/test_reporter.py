@@ -43,7 +43,7 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 
 def test_an_attempt_tells_of_what_the_one_before_had_not_and_of_nothing_twice(folder: JobFolder) -> None:
-    first = Reporter(folder, total_steps=30, images_per_step=8)
+    first = Reporter(folder, total_steps=30, images_per_step=8, num_workers=2)
     warning = WarningLine(at=now(), code="stalled", message="for 2,000 steps")
     for line in (epoch(1), checkpoint(10), warning):
         first.event(line)
@@ -52,7 +52,7 @@ def test_an_attempt_tells_of_what_the_one_before_had_not_and_of_nothing_twice(fo
     with folder.events.open("a") as events:
         events.write('{"kind": "epoch", "epo')
 
-    second = Reporter(folder, total_steps=30, images_per_step=8)
+    second = Reporter(folder, total_steps=30, images_per_step=8, num_workers=2)
     for line in (checkpoint(10), epoch(1, val_loss=2.0), warning, epoch(2), epoch(2), checkpoint(20)):
         second.event(line)
     second.close()
@@ -69,7 +69,7 @@ def test_an_attempt_tells_of_what_the_one_before_had_not_and_of_nothing_twice(fo
 
 
 def test_a_step_is_told_before_the_event_that_came_after_it(folder: JobFolder) -> None:
-    reporter = Reporter(folder, total_steps=30, images_per_step=8)
+    reporter = Reporter(folder, total_steps=30, images_per_step=8, num_workers=2)
     for step in (1, 2, 3):
         reporter.step(StepReport(step, 0, 2.0, 0.01, 8), 2.0)
     reporter.event(checkpoint(3))

@@ -1,0 +1,116 @@
+"""A training as of one step, and how it becomes a checkpoint on disk: whole or not there, never a pickle."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from model.checkpoint_record import MEAN_IMAGE, OPTIMIZER_FILE, RECORD_FILE, CheckpointRecord
+from model.config import ModelConfig
+from model.errors import CheckpointNotSavedError
+from model.learning.schedule import ScheduleState
+from model.learning.trainer import Trainer
+from model.network.alexnet import AlexNet
+from model.published import WEIGHTS_FILE, sha256_of
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A training in memory of its own, on the CPU: it may be written while the training goes on.
+
+    Parameters and velocity are by canonical name; `mean_image` is float32 [S, S, 3].
+    """
+
+    architecture: ModelConfig
+    step: int
+    epoch: int
+    schedule: ScheduleState
+    metrics: dict[str, float]
+    parameters: dict[str, Tensor]
+    velocity: dict[str, Tensor]
+    mean_image: Tensor
+
+    @classmethod
+    def of(
+        cls, network: AlexNet, trainer: Trainer, mean_image: Tensor, metrics: Mapping[str, float]
+    ) -> Snapshot:
+        """Copies what changes with the next step; `mean_image` does not."""
+        state = trainer.state_dict()
+        return cls(
+            architecture=network.config,
+            step=state["step"],
+            epoch=state["epoch"],
+            schedule=state["schedule"],
+            metrics=dict(metrics),
+            parameters=network.canonical_parameters(),
+            velocity=network.division.to_canonical(state["velocity"]),
+            mean_image=mean_image.cpu().contiguous(),
+        )
+
+    def write(self, folder: Path) -> CheckpointRecord:
+        """Leaves weights.safetensors, optimizer.safetensors and checkpoint.json, in place of what was there.
+
+        They are written beside `folder`, brought to the disk and renamed: nothing half-written bears its
+        name. Raises CheckpointNotSavedError when they cannot be written.
+        """
+        try:
+            return self._write(folder)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointNotSavedError(str(folder), str(error)) from error
+
+    def _write(self, folder: Path) -> CheckpointRecord:
+        with _replacing(folder) as unfinished:
+            weights, optimizer = unfinished / WEIGHTS_FILE, unfinished / OPTIMIZER_FILE
+            save_file(self.parameters | {MEAN_IMAGE: self.mean_image}, weights)
+            save_file(self.velocity, optimizer)
+            record = CheckpointRecord(
+                architecture=self.architecture,
+                step=self.step,
+                epoch=self.epoch,
+                schedule=self.schedule,
+                metrics=self.metrics,
+                weights_sha256=sha256_of(weights),
+                optimizer_sha256=sha256_of(optimizer),
+            )
+            (unfinished / RECORD_FILE).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        return record
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A new folder to fill; it takes `folder`'s place when it is full, and is gone when filling it failed."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        for path in (*unfinished.iterdir(), unfinished):
+            _bring_to_disk(path)
+        if folder.exists():
+            # A folder cannot be renamed onto one that is not empty.
+            replaced = unfinished.with_name(unfinished.name + ".replaced")
+            folder.rename(replaced)
+            unfinished.rename(folder)
+            shutil.rmtree(replaced)
+        else:
+            unfinished.rename(folder)
+        _bring_to_disk(folder.parent)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _bring_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

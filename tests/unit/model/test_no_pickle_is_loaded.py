@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from model.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint import load_checkpoint
 from model.classifier import Classifier
 from model.errors import BadCheckpointError
 from model.learning.recipe import RecipeConfig
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
 from model.published import sha256_of
+from model.snapshot import Snapshot
 from pipeline.errors import BadDatasetError
 from pipeline.shards.statistics import Statistics
 
@@ -52,7 +53,7 @@ def mark(tmp_path: Path) -> Path:
 def checkpoint(tmp_path: Path, tiny_network: AlexNet) -> Path:
     folder = tmp_path / "step-00000000"
     trainer = Trainer(tiny_network, RecipeConfig.preset("quick"), steps_per_epoch=2)
-    save_checkpoint(folder, tiny_network, trainer, torch.zeros(72, 72, 3), {})
+    Snapshot.of(tiny_network, trainer, torch.zeros(72, 72, 3), {}).write(folder)
     return folder
 
 

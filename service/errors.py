@@ -146,6 +146,18 @@ class UnfitCheckpointError(ServiceError):
     code = "unfit_checkpoint"
 
 
+class DatabaseUnavailableError(ServiceError):
+    """The database does not answer, or somebody else holds it locked."""
+
+    code = "database_unavailable"
+
+
+class StorageUnavailableError(ServiceError):
+    """A folder that all runs, datasets or models lie in is not there: its disk may be gone for a while."""
+
+    code = "storage_unavailable"
+
+
 class ClusterUnreachableError(ServiceError):
     """Ray's head does not answer."""
 

@@ -42,6 +42,8 @@ STATUS_OF: Final[Mapping[type[Exception], HTTPStatus]] = MappingProxyType(
         errors.UnsupportedImageError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         errors.UndecodableImageError: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.DatabaseUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.StorageUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.ClusterUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.ServingUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
         PipelineError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -57,6 +59,8 @@ HEADERS_OF: Final[Mapping[type[Exception], Mapping[str, str]]] = MappingProxyTyp
         errors.UnauthorizedError: {"WWW-Authenticate": "Bearer"},
         errors.RateLimitedError: {"Retry-After": "1"},
         errors.OverloadedError: {"Retry-After": "1"},
+        errors.DatabaseUnavailableError: {"Retry-After": "5"},
+        errors.StorageUnavailableError: {"Retry-After": "5"},
         errors.ClusterUnreachableError: {"Retry-After": "5"},
         errors.ServingUnreachableError: {"Retry-After": "5"},
     }
@@ -82,13 +86,15 @@ class Problem(BaseModel):
 def install(app: FastAPI) -> None:
     """Makes every error that leaves one of the application's routes a problem document."""
     for room in (ServiceError, PipelineError, ModelError):
-        app.add_exception_handler(room, _on_known_error)
+        app.add_exception_handler(room, answer_to)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(OSError, _on_storage_fault)
     app.add_exception_handler(Exception, _on_unexpected_error)
 
 
-async def _on_known_error(request: Request, error: Exception) -> JSONResponse:
+async def answer_to(request: Request, error: Exception) -> JSONResponse:
+    """The problem document for one of the rooms' own errors."""
     assert isinstance(error, ServiceError | PipelineError | ModelError)
     status = next(STATUS_OF[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS_OF)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -109,6 +115,14 @@ async def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.status_code)
     code = status.phrase.lower().replace(" ", "_").replace("-", "_")
     return _answer(status, code, error.detail, headers=error.headers or {})
+
+
+async def _on_storage_fault(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OSError)
+    log.error("storage_failed", path=request.url.path, exc_info=error)
+    detail = f"the server cannot use its files ({error.strerror}): see its disks, and its log for which file"
+    fault = errors.StorageUnavailableError(detail)
+    return await answer_to(request, fault)
 
 
 async def _on_unexpected_error(request: Request, _: Exception) -> JSONResponse:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from service.domain.job import Job, StopMode
+from service.domain.job_folder import step_of
 from service.domain.state import JobState
 from service.store.jobs import JobStore
 
@@ -20,11 +21,14 @@ def stop(jobs: JobStore, job: Job, mode: StopMode, grace_seconds: float) -> tupl
     """Asks a job to stop; returns it, and whether that changed anything.
 
     A job that is over stays as it is. `graceful` lets it finish its step and write a checkpoint for as long
-    as the grace lasts; `now` does not. A second request may only hasten the first.
+    as the grace lasts, and raises `StorageUnavailableError` while it cannot be told; `now` does not. A second
+    request may only hasten the first.
     """
     with jobs.editing(job.id) as edit:
         if edit.state.is_terminal:
             return jobs.get(job.id), False
+        if mode == "graceful" and edit.state is not JobState.QUEUED:
+            job.work.require_storage()
         deadline = datetime.now(UTC) + timedelta(seconds=0 if mode == "now" else grace_seconds)
         edit.row.stop_mode = mode
         edit.row.stop_deadline = deadline.isoformat()
@@ -68,8 +72,10 @@ def checkpoints(job: Job) -> list[dict[str, Any]]:
     found = []
     for name in job.work.checkpoint_names():
         folder = job.work.checkpoints / name
-        size = sum(file.stat().st_size for file in folder.iterdir())
-        found.append({"name": name, "step": int(name.removeprefix("step-")), "size_bytes": size})
+        # A run that still trains lets go of its older checkpoints.
+        with suppress(FileNotFoundError):
+            size = sum(file.stat().st_size for file in folder.iterdir())
+            found.append({"name": name, "step": step_of(name), "size_bytes": size})
     return found
 
 

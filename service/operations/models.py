@@ -14,6 +14,7 @@ from pipeline.shards.manifest import Manifest
 from pipeline.shards.statistics import Statistics
 from service.cluster.serving import ServingClient
 from service.domain.job import Job
+from service.domain.job_folder import step_of
 from service.domain.resolved_run import ResolvedRun
 from service.errors import ConflictError, NotFoundError, UnfitCheckpointError
 from service.store.models import PRODUCTION, ModelStore, check_alias
@@ -34,8 +35,10 @@ class ModelOperations:
         It is seen once the serving process has tried it, and the alias moves to it then. Whatever goes wrong
         leaves nothing: `NotFoundError` for a checkpoint that is not there, `ConflictError` when there is none
         or its dataset has changed or gone, `UnfitCheckpointError` when it is damaged or does not classify,
-        `ServingUnreachableError` when nobody can say.
+        `ServingUnreachableError` when nobody can say, `StorageUnavailableError` where files are out of reach.
         """
+        self._models.require_storage()
+        job.work.require_storage()
         if alias is not None:
             check_alias(alias)
         source = _checkpoint(job, checkpoint)
@@ -49,6 +52,19 @@ class ModelOperations:
         if alias is not None:
             self._models.set_alias(name, alias, published.version)
         return published
+
+    def publish_once(self, name: str, job: Job, *, alias: str) -> PublishedModel:
+        """As `publish`, but where the run's newest checkpoint is a version already, none is added.
+
+        For who asks again, not knowing whether it was done.
+        """
+        step = step_of(_checkpoint(job, None).name)
+        versions = self._models.versions(name) if name in self._models.names() else []
+        for published in (self._models.read(name, version) for version in reversed(versions)):
+            if (published.run_id, published.step) == (job.id, step):
+                self._models.set_alias(name, alias, published.version)
+                return published
+        return self.publish(name, job, alias=alias)
 
 
 def _describe(name: str, run: ResolvedRun, trained: CheckpointRecord) -> PublishedModel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,8 +98,13 @@ class JobStore:
         folder: Path,
         job_id: str,
         idempotency: Idempotency | None = None,
+        lay_out: Callable[[], None] | None = None,
     ) -> Job:
-        """Stores a queued job. A repeated request is answered with the job its first asking made."""
+        """Stores a queued job. A repeated request is answered with the job its first asking made.
+
+        `lay_out` makes what belongs to the job, before anyone sees it: where the database refuses the job,
+        nothing is made, and where `lay_out` raises, there is no job.
+        """
         moment = now()
         row = JobRow(
             id=job_id,
@@ -124,6 +129,8 @@ class JobStore:
                 session.add(row)
                 session.flush()
                 JobEdit(session, row).move_to(JobState.QUEUED)
+                if lay_out is not None:
+                    lay_out()
                 return Job.model_validate(row)
         except IntegrityError:
             earlier = self.repeated(kind, idempotency)
@@ -202,6 +209,13 @@ class JobStore:
         )
         with self._database.reading() as session:
             return list(session.scalars(query))
+
+    def progress_of_runs_at_work(self) -> dict[str, dict[str, Any]]:
+        """What each run that is neither over nor queued has told of its progress, by the run's id."""
+        states = [str(state) for state in ACTIVE if state is not JobState.QUEUED]
+        query = select(JobRow.id, JobRow.progress).where(JobRow.state.in_(states), JobRow.kind == "run")
+        with self._database.reading() as session:
+            return {row.id: row.progress for row in session.execute(query)}
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many jobs there are of each kind in each state."""

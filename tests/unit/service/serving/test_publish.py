@@ -46,7 +46,7 @@ def assert_refused_leaving_nothing(
 ) -> None:
     with pytest.raises(error):
         models.publish("colours", run)
-    assert not settings.models.exists() or list(settings.models.iterdir()) == []
+    assert list(settings.models.iterdir()) == []
 
 
 def test_the_newest_checkpoint_becomes_version_one_and_answers_in_production(
@@ -91,6 +91,19 @@ def test_without_an_alias_none_moves(models: ModelOperations, store: ModelStore,
     models.publish("colours", run, alias=None)
     assert store.aliases("colours") == {}
     assert store.resolve("colours") == 1
+
+
+def test_asked_for_once_a_run_that_went_on_since_gets_another_version_and_no_other_does(
+    models: ModelOperations, store: ModelStore, run: Job
+) -> None:
+    models.publish("colours", run, checkpoint="step-00000001")
+    for _ in range(3):
+        assert models.publish_once("colours", run, alias="trial").version == 2
+    assert store.versions("colours") == [1, 2]
+    assert {alias: found.version for alias, found in store.aliases("colours").items()} == {
+        "production": 1,
+        "trial": 2,
+    }
 
 
 def test_publishing_at_once_gives_every_one_a_version_of_its_own(

@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from service.api import classify, datasets, events, health, models, page, runs
+from service.api.document import DESCRIPTION, Api, operation_id
 from service.api.foreign_pages import RefuseForeignPages
 from service.api.metrics import MeasureRequests
 from service.api.security import LOOPBACK_HOSTS
@@ -40,7 +41,13 @@ def create_app(settings: Settings) -> FastAPI:
             await plane.serving.aclose()
             await run_sync(plane.close)
 
-    app = FastAPI(title="Tandem", version=version("tandem"), lifespan=lifespan)
+    app = Api(
+        title="Tandem",
+        version=version("tandem"),
+        description=DESCRIPTION,
+        generate_unique_id_function=operation_id,
+        lifespan=lifespan,
+    )
     app.state.control_plane = plane
     app.add_middleware(LimitBodies, limit_bytes=MAX_JSON_BYTES, but_for=CLASSIFY)
     app.add_middleware(MeasureRequests, metrics=plane.metrics)

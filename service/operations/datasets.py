@@ -118,10 +118,16 @@ class DatasetOperations:
         for part, location in ((f"{field}.path", source.path), (f"{field}.class_names", source.class_names)):
             if location is None:
                 continue
-            if confined and not is_below(location, self._settings.source_roots):
-                raise ForbiddenSourceError(
-                    f"{part} {location!r} is outside the places this server may read: set TANDEM_SOURCE_ROOTS"
-                )
-            # What a URL leads to is found out by the job, which may have to wait for it.
-            if "://" not in location and not Path(location).exists():
-                raise InvalidSpecError([FieldProblem(part, f"{location} does not exist on the server")])
+            try:
+                if confined and not is_below(location, self._settings.source_roots):
+                    raise ForbiddenSourceError(
+                        f"{part} {location!r} is outside the places this server may read:"
+                        " set TANDEM_SOURCE_ROOTS"
+                    )
+                # What a URL leads to is found out by the job, which may have to wait for it.
+                if "://" not in location and not Path(location).exists():
+                    raise InvalidSpecError([FieldProblem(part, f"{location} does not exist on the server")])
+            except (OSError, RuntimeError, ValueError) as error:
+                # Too long, with a NUL in it, in a loop of links, of a user that is not there.
+                problem = FieldProblem(part, f"this server cannot look there ({error}): name another path")
+                raise InvalidSpecError([problem]) from error

@@ -142,6 +142,23 @@ def test_an_unknown_path_and_a_wrong_method_are_problems_too() -> None:
     assert wrong.headers["allow"] == "POST"
 
 
+def test_a_wrong_method_is_told_all_that_the_path_answers() -> None:
+    app = raising(ValueError())
+
+    @app.put("/orders")
+    def replace(_: Order) -> None:
+        return None
+
+    wrong = ask(app, "DELETE", "/orders")
+    assert wrong.headers["allow"] == "POST, PUT"
+    assert "POST, PUT" in wrong.json()["detail"]
+
+
+def test_half_of_a_surrogate_pair_does_not_keep_a_problem_from_being_told() -> None:
+    response = ask(raising(errors.NotFoundError("no run \ud800")))
+    assert (response.status_code, response.json()["detail"]) == (404, "no run ?")
+
+
 def test_a_disk_that_fails_is_said_and_the_file_told_to_the_log_alone() -> None:
     with capture_logs() as logs:
         response = ask(raising(OSError(errno.EIO, "Input/output error", "/srv/runs/secret.json")))

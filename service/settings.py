@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="origins whose pages may ask the API from a browser, separated by ','; by default none",
+        description="origins, separated by ',', whose web pages may ask the API from a browser",
     )
     requests_per_second: float = Field(default=500, gt=0, description="how many each token may send")
     max_upload_bytes: int = Field(default=20 * 2**20, gt=0, description="largest body /classify accepts")

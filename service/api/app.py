@@ -15,6 +15,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from service.api import classify, datasets, events, health, models, page, runs
 from service.api.document import DESCRIPTION, Api, operation_id
+from service.api.foreign_pages import RefuseForeignPages
 from service.api.metrics import MeasureRequests
 from service.api.security import LOOPBACK_HOSTS
 from service.api.state import ControlPlane
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     if not plane.tokens.any_exist():
         # Without tokens only this machine may ask, and no web page may ask through a name of its own.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_HOSTS)
+        app.add_middleware(RefuseForeignPages, allowed=settings.cors_origins)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -50,7 +50,7 @@ def readyz(plane: Plane, response: Response) -> Readiness:
 
 @router.get("/metrics", dependencies=[Depends(require("read"))], response_class=PlainTextResponse)
 def metrics(plane: Plane) -> Response:
-    """Prometheus text: HTTP requests by route, jobs by kind and state."""
+    """Prometheus text: HTTP requests by route, jobs by kind and state, how far each run at work is."""
     return Response(generate_latest(plane.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -1,7 +1,8 @@
-"""Whether the folders that everything lies in are there: a disk can be gone for a while."""
+"""The folders that everything lies in: whether they are there, for a disk can be gone; and their removal."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from service.errors import StorageUnavailableError
@@ -16,3 +17,11 @@ def require_folder(folder: Path) -> None:
             f"{folder} cannot be reached ({error.strerror}): mount it again, or make it anew where it was"
             " removed on purpose"
         ) from error
+
+
+def remove_folder(folder: Path, *, ignore_errors: bool = False) -> None:
+    """Removes a folder with all it holds. Of a link, the link alone: what it leads to is not ours."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=ignore_errors)

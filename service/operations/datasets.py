@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from service.domain.job import Job
 from service.domain.job_folder import JobFolder
 from service.domain.spec import DatasetSpec, Preparation
 from service.domain.state import JobState
-from service.domain.storage import require_folder
+from service.domain.storage import remove_folder, require_folder
 from service.errors import ConflictError, FieldProblem, ForbiddenSourceError, InvalidSpecError, NotFoundError
 from service.settings import Settings
 from service.source_roots import is_below
@@ -107,8 +106,8 @@ class DatasetOperations:
         if not dataset.state.is_terminal:
             raise ConflictError(f"dataset {name!r} is {dataset.state}: wait for it or stop it")
         if dataset.manifest is not None:
-            shutil.rmtree(self._path(name))
-        shutil.rmtree(staging_path(self._path(name)), ignore_errors=True)
+            remove_folder(self._path(name))
+        remove_folder(staging_path(self._path(name)), ignore_errors=True)
         while (job := self._jobs.newest_named("dataset", name)) is not None:
             self._jobs.delete(job.id)
 

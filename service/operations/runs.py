@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from pipeline.shards.manifest import MANIFEST_FILE, Manifest
@@ -12,7 +11,7 @@ from service.domain.job_folder import JobFolder
 from service.domain.resolved_run import DatasetPin, ResolvedRun
 from service.domain.spec import RunSpec
 from service.domain.state import RESUMABLE, JobState
-from service.domain.storage import require_folder
+from service.domain.storage import remove_folder, require_folder
 from service.errors import ConflictError
 from service.operations.allocation import require_room
 from service.operations.resolve import resolve
@@ -89,7 +88,7 @@ class RunOperations:
             edit.delete()
             if folder.exists():
                 folder.rename(trash)
-        shutil.rmtree(trash, ignore_errors=True)
+        remove_folder(trash, ignore_errors=True)
 
 
 def _require_same_dataset(pin: DatasetPin) -> None:

@@ -219,6 +219,13 @@ class JobStore:
         with self._database.reading() as session:
             return list(session.scalars(query))
 
+    def progress_of_runs_at_work(self) -> dict[str, dict[str, Any]]:
+        """What each run that is neither over nor queued has told of its progress, by the run's id."""
+        states = [str(state) for state in ACTIVE if state is not JobState.QUEUED]
+        query = select(JobRow.id, JobRow.progress).where(JobRow.state.in_(states), JobRow.kind == "run")
+        with self._database.reading() as session:
+            return {row.id: row.progress for row in session.execute(query)}
+
     def counts(self) -> dict[tuple[str, str], int]:
         """How many jobs there are of each kind in each state."""
         query = select(JobRow.kind, JobRow.state, func.count()).group_by(JobRow.kind, JobRow.state)

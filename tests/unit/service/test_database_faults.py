@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,10 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from service.client import Client
+from service.client.events import RunEvent
 from service.cluster.jobs import RayCluster
+from service.domain.events import EventKind
 from service.domain.job import Job
 from service.domain.state import JobState
 from service.errors import DatabaseUnavailableError
@@ -112,6 +116,25 @@ def test_postgresql_stops_and_starts_again_and_nothing_is_lost(
         assert [run["id"] for run in after["items"]] == [run["id"] for run in before["items"]]
         events = server.plane.jobs.events_after(job.id, 0)
         assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+
+
+def test_who_follows_a_run_over_an_outage_is_told_everything_once(
+    live_server, head, own_postgres, tmp_path: Path
+) -> None:
+    server = live_server(tmp_path / "home", own_postgres.new_database(), ray_url=head.url)
+    job = running(server, head)
+    told: list[RunEvent] = []
+    with Client(server.url) as client, ThreadPoolExecutor(1) as threads, capture_logs() as logs:
+        following = threads.submit(lambda: told.extend(client.runs.events(job.id)))
+        until(lambda: told or following.done())
+        own_postgres.stop()
+        until(lambda: "database_unavailable" in [line["event"] for line in logs])
+        head.statuses[f"{job.id}-a1"] = "SUCCEEDED"
+        own_postgres.start()
+        following.result()
+    history = server.plane.jobs.events_after(job.id, 0)
+    assert [event.id for event in told if event.id] == [event.sequence for event in history]
+    assert told[-1].kind is EventKind.END
 
 
 def test_a_server_whose_database_is_not_there_says_so_when_it_starts(postgres) -> None:

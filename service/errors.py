@@ -146,6 +146,12 @@ class UnfitCheckpointError(ServiceError):
     code = "unfit_checkpoint"
 
 
+class DatabaseUnavailableError(ServiceError):
+    """The database does not answer, or somebody else holds it locked."""
+
+    code = "database_unavailable"
+
+
 class ClusterUnreachableError(ServiceError):
     """Ray's head does not answer."""
 

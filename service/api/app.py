@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from service.api import classify, datasets, events, health, models, page, runs
+from service.api.document import DESCRIPTION, Api, operation_id
 from service.api.metrics import MeasureRequests
 from service.api.security import LOOPBACK_HOSTS
 from service.api.state import ControlPlane
@@ -32,7 +33,13 @@ def create_app(settings: Settings) -> FastAPI:
             await plane.serving.aclose()
             await run_sync(plane.close)
 
-    app = FastAPI(title="Tandem", version=version("tandem"), lifespan=lifespan)
+    app = Api(
+        title="Tandem",
+        version=version("tandem"),
+        description=DESCRIPTION,
+        generate_unique_id_function=operation_id,
+        lifespan=lifespan,
+    )
     app.state.control_plane = plane
     app.add_middleware(MeasureRequests, metrics=plane.metrics)
     if not plane.tokens.any_exist():

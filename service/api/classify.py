@@ -8,9 +8,19 @@ import httpx
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from service.api.dependencies import CurrentSettings, Serving
+from service.api.document import refusals
 from service.api.security import require
-from service.domain.classification import Classification, ClassifyOptions
-from service.domain.names import NAME_PATTERN
+from service.domain.classification import MAX_PHOTOS, Classification, ClassifyOptions
+from service.domain.names import Name
+from service.errors import (
+    InvalidSpecError,
+    NotFoundError,
+    OverloadedError,
+    PayloadTooLargeError,
+    ServingUnreachableError,
+    UndecodableImageError,
+    UnsupportedImageError,
+)
 from service.http.body import read_body
 
 PASSED_ON = ("content-type", "retry-after")
@@ -25,7 +35,9 @@ REQUEST_BODY: Final[dict[str, Any]] = {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
-                    "properties": {"file": {"type": "array", "items": _BINARY}},
+                    "properties": {
+                        "file": {"type": "array", "minItems": 1, "maxItems": MAX_PHOTOS, "items": _BINARY}
+                    },
                 }
             },
             "image/*": {"schema": _BINARY},
@@ -33,12 +45,16 @@ REQUEST_BODY: Final[dict[str, Any]] = {
                 "schema": {
                     "type": "object",
                     "required": ["instances"],
+                    "additionalProperties": False,
                     "properties": {
                         "instances": {
                             "type": "array",
+                            "minItems": 1,
+                            "maxItems": MAX_PHOTOS,
                             "items": {
                                 "type": "object",
                                 "required": ["b64"],
+                                "additionalProperties": False,
                                 "properties": {"b64": {"type": "string", "format": "byte"}},
                             },
                         }
@@ -53,7 +69,18 @@ router = APIRouter(
     tags=["classify"],
     dependencies=[Depends(require("predict"))],
     default_response_class=Response,
-    responses={200: {"model": Classification}},
+    responses={
+        200: {"model": Classification},
+        **refusals(
+            NotFoundError,
+            PayloadTooLargeError,
+            UnsupportedImageError,
+            InvalidSpecError,
+            UndecodableImageError,
+            OverloadedError,
+            ServingUnreachableError,
+        ),
+    },
 )
 
 
@@ -64,7 +91,7 @@ async def _read(request: Request, settings: CurrentSettings) -> bytes:
 Options = Annotated[ClassifyOptions, Query()]
 Body = Annotated[bytes, Depends(_read)]
 ContentType = Annotated[str | None, Header(include_in_schema=False)]
-PathName = Annotated[str, Path(pattern=NAME_PATTERN)]
+PathName = Annotated[Name, Path()]
 
 
 @router.post("/classify", openapi_extra=REQUEST_BODY)

@@ -6,13 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response, status
 
+from pipeline.errors import BadDatasetError
 from service.api.dependencies import Datasets, Jobs, Plane, Reconciling
+from service.api.document import location, refusals
 from service.api.security import require
 from service.domain.answers import Dataset as DatasetAnswer
-from service.domain.answers import PreparationProgress
-from service.domain.names import NAME_PATTERN
+from service.domain.answers import DatasetList, PreparationProgress
+from service.domain.names import Name
 from service.domain.spec import DatasetSpec
-from service.errors import NotFoundError
+from service.errors import ConflictError, ForbiddenSourceError, InvalidSpecError, NotFoundError
 from service.operations.datasets import Dataset
 from service.operations.jobs import stop
 
@@ -20,7 +22,7 @@ router = APIRouter(prefix="/datasets", tags=["datasets"])
 read = [Depends(require("read"))]
 write = [Depends(require("write"))]
 
-DatasetName = Annotated[str, Path(pattern=NAME_PATTERN)]
+DatasetName = Annotated[Name, Path()]
 
 
 def answer(dataset: Dataset) -> DatasetAnswer:
@@ -34,7 +36,15 @@ def answer(dataset: Dataset) -> DatasetAnswer:
     )
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED, dependencies=write)
+@router.post(
+    "",
+    status_code=status.HTTP_202_ACCEPTED,
+    dependencies=write,
+    responses={
+        202: location("the dataset"),
+        **refusals(ForbiddenSourceError, ConflictError, InvalidSpecError),
+    },
+)
 def create_dataset(
     spec: DatasetSpec, response: Response, plane: Plane, reconciler: Reconciling
 ) -> DatasetAnswer:
@@ -45,17 +55,25 @@ def create_dataset(
     return answer(Dataset(spec.name, job, None))
 
 
-@router.get("", dependencies=read)
-def list_datasets(datasets: Datasets) -> dict[str, list[DatasetAnswer]]:
-    return {"items": [answer(dataset) for dataset in datasets.list()]}
+@router.get("", dependencies=read, responses=refusals(BadDatasetError))
+def list_datasets(datasets: Datasets) -> DatasetList:
+    return DatasetList(items=[answer(dataset) for dataset in datasets.list()])
 
 
-@router.get("/{name}", dependencies=read)
+@router.get("/{name}", dependencies=read, responses=refusals(NotFoundError, BadDatasetError))
 def get_dataset(name: DatasetName, datasets: Datasets) -> DatasetAnswer:
     return answer(datasets.get(name))
 
 
-@router.post("/{name}/stop", dependencies=write)
+@router.post(
+    "/{name}/stop",
+    dependencies=write,
+    responses={
+        200: {"description": "the preparation is over already: nothing changes"},
+        202: {"model": DatasetAnswer, "description": "the preparation was asked to stop"},
+        **refusals(NotFoundError, BadDatasetError),
+    },
+)
 def stop_preparation(
     name: DatasetName, response: Response, datasets: Datasets, jobs: Jobs, reconciler: Reconciling
 ) -> DatasetAnswer:
@@ -69,6 +87,11 @@ def stop_preparation(
     return answer(datasets.get(name))
 
 
-@router.delete("/{name}", status_code=status.HTTP_204_NO_CONTENT, dependencies=write)
+@router.delete(
+    "/{name}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=write,
+    responses=refusals(NotFoundError, ConflictError, BadDatasetError),
+)
 def delete_dataset(name: DatasetName, datasets: Datasets) -> None:
     datasets.delete(name)

@@ -4,38 +4,65 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Final
 
 import anyio
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from pipeline.errors import BadDatasetError
 from service.api.datasets import DatasetName
 from service.api.dependencies import Datasets, Jobs
+from service.api.document import refusals
+from service.api.runs import RunId
 from service.api.security import require
 from service.domain.events import EventKind
 from service.domain.job import Job
 from service.errors import NotFoundError
 from service.operations.jobs import LogFollower
-from service.store.jobs import JobStore
+from service.store.jobs import HIGHEST_SEQUENCE, JobStore
 
 router = APIRouter(dependencies=[Depends(require("read"))])
 
 POLL_SECONDS = 0.5
 KEEP_ALIVE_SECONDS = 15
 
-LastEventId = Annotated[int, Header(ge=0)]
+LastEventId = Annotated[int, Header(ge=0, le=HIGHEST_SEQUENCE, description="of the last event that came")]
+
+EVENT: Final = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"enum": [str(kind) for kind in EventKind]},
+        "id": {"type": "string", "description": "to go on from, as Last-Event-ID; a log line has none"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
+STREAM: Final = {
+    "description": "events, as they happen, until the job is over",
+    "content": {"text/event-stream": {"itemSchema": EVENT}},
+}
 
 
-@router.get("/runs/{run_id}/events", response_class=EventSourceResponse, tags=["runs"])
-def events(run_id: str, jobs: Jobs, last_event_id: LastEventId = 0) -> EventSourceResponse:
+@router.get(
+    "/runs/{run_id}/events",
+    response_class=EventSourceResponse,
+    tags=["runs"],
+    responses={200: STREAM, **refusals(NotFoundError)},
+)
+def run_events(run_id: RunId, jobs: Jobs, last_event_id: LastEventId = 0) -> EventSourceResponse:
     """state, progress, epoch and checkpoint events carry an id to resume from; log lines do not."""
     job = jobs.get(run_id, "run")
     return _answer(_follow(jobs, job, last_event_id, LogFollower(job)))
 
 
-@router.get("/datasets/{name}/events", response_class=EventSourceResponse, tags=["datasets"])
+@router.get(
+    "/datasets/{name}/events",
+    response_class=EventSourceResponse,
+    tags=["datasets"],
+    responses={200: STREAM, **refusals(NotFoundError, BadDatasetError)},
+)
 def preparation_events(
     name: DatasetName, datasets: Datasets, jobs: Jobs, last_event_id: LastEventId = 0
 ) -> EventSourceResponse:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from fastapi import APIRouter, Depends, Response, status
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from service.api.dependencies import Plane
 from service.api.security import require
+from service.domain.answers import Readiness
 from service.errors import ServiceError
 
 router = APIRouter(tags=["health"])
@@ -22,8 +23,8 @@ def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
-def readyz(plane: Plane, response: Response) -> dict[str, Any]:
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "something does not answer"}})
+def readyz(plane: Plane, response: Response) -> Readiness:
     """200 when database, Ray and serving all answer; else 503, saying which does not."""
 
     def database() -> None:
@@ -38,10 +39,10 @@ def readyz(plane: Plane, response: Response) -> dict[str, Any]:
     found = {name: _verdict(check) for name, check in checks.items()}
     ready = all(verdict == "ok" for verdict in found.values())
     response.status_code = status.HTTP_200_OK if ready else status.HTTP_503_SERVICE_UNAVAILABLE
-    return {"status": "ready" if ready else "not ready", "checks": found}
+    return Readiness(status="ready" if ready else "not ready", checks=found)
 
 
-@router.get("/metrics", dependencies=[Depends(require("read"))])
+@router.get("/metrics", dependencies=[Depends(require("read"))], response_class=PlainTextResponse)
 def metrics(plane: Plane) -> Response:
     """Prometheus text: HTTP requests by route, jobs by kind and state."""
     return Response(generate_latest(plane.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -5,35 +5,43 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response, status
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from model.published import PublishedModel
 from service.api.dependencies import Jobs, Models, Publishing
+from service.api.document import location, refusals
 from service.api.security import require
-from service.domain.answers import Model, ModelVersion
-from service.domain.names import NAME_PATTERN, Name
+from service.domain.answers import Model, ModelList, ModelVersion
+from service.domain.names import HIGHEST_VERSION, Alias, Name
+from service.domain.numbers import WholeNumber
+from service.errors import (
+    ConflictError,
+    NotFoundError,
+    ServingUnreachableError,
+    UnfitCheckpointError,
+)
 from service.store.models import PRODUCTION, ModelStore
 
 router = APIRouter(prefix="/models", tags=["models"])
 read = [Depends(require("read"))]
 write = [Depends(require("write"))]
 
-ModelName = Annotated[str, Path(pattern=NAME_PATTERN)]
-AliasName = Annotated[str, Path(pattern=NAME_PATTERN)]
+ModelName = Annotated[Name, Path()]
+AliasName = Annotated[Alias, Path()]
 
 
 class PublishRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    run_id: str
-    checkpoint: str | None = None
-    alias: Name | None = PRODUCTION
+    run_id: str = Field(json_schema_extra={"format": "uuid"})
+    checkpoint: str | None = Field(default=None, description="its name; by default the newest")
+    alias: Alias | None = PRODUCTION
 
 
 class AliasRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    version: int
+    version: WholeNumber = Field(ge=1, le=HIGHEST_VERSION)
 
 
 def version_answer(model: PublishedModel) -> ModelVersion:
@@ -53,7 +61,15 @@ def answer(models: ModelStore, name: str) -> Model:
     )
 
 
-@router.post("/{name}/versions", status_code=status.HTTP_201_CREATED, dependencies=write)
+@router.post(
+    "/{name}/versions",
+    status_code=status.HTTP_201_CREATED,
+    dependencies=write,
+    responses={
+        201: location("the model"),
+        **refusals(NotFoundError, ConflictError, UnfitCheckpointError, ServingUnreachableError),
+    },
+)
 def publish(
     name: ModelName, request: PublishRequest, response: Response, jobs: Jobs, models: Publishing
 ) -> ModelVersion:
@@ -68,22 +84,27 @@ def publish(
 
 
 @router.get("", dependencies=read)
-def list_models(models: Models) -> dict[str, list[Model]]:
-    return {"items": [answer(models, name) for name in models.names()]}
+def list_models(models: Models) -> ModelList:
+    return ModelList(items=[answer(models, name) for name in models.names()])
 
 
-@router.get("/{name}", dependencies=read)
+@router.get("/{name}", dependencies=read, responses=refusals(NotFoundError))
 def get_model(name: ModelName, models: Models) -> Model:
     return answer(models, name)
 
 
-@router.put("/{name}/aliases/{alias}", dependencies=write)
+@router.put("/{name}/aliases/{alias}", dependencies=write, responses=refusals(NotFoundError))
 def set_alias(name: ModelName, alias: AliasName, request: AliasRequest, models: Models) -> Model:
     """Points an alias at a version: a rollback is the alias on an older one."""
     models.set_alias(name, alias, request.version)
     return answer(models, name)
 
 
-@router.delete("/{name}/aliases/{alias}", status_code=status.HTTP_204_NO_CONTENT, dependencies=write)
+@router.delete(
+    "/{name}/aliases/{alias}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=write,
+    responses=refusals(NotFoundError),
+)
 def remove_alias(name: ModelName, alias: AliasName, models: Models) -> None:
     models.remove_alias(name, alias)

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Response, status
+from fastapi import APIRouter, Depends, Header, Path, Query, Response, status
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.errors import BadDatasetError
 from service.api.dependencies import Jobs, Reconciling, Runs
+from service.api.document import location, refusals
 from service.api.security import require
-from service.domain.answers import Checkpoint, Run, RunPage, RunProgress
+from service.domain.answers import Checkpoint, CheckpointList, LogLines, MetricList, Run, RunPage, RunProgress
 from service.domain.job import Job, StopMode
 from service.domain.spec import RunSpec
 from service.domain.state import JobState
+from service.errors import (
+    ClusterUnreachableError,
+    ConflictError,
+    IdempotencyMismatchError,
+    InfeasibleError,
+    InvalidSpecError,
+    NotFoundError,
+)
 from service.operations.jobs import checkpoints, log_tail, metrics, stop
-from service.store.jobs import Idempotency
+from service.store.jobs import CURSOR_PATTERN, Idempotency
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 read = [Depends(require("read"))]
 write = [Depends(require("write"))]
 
+# A path that names no run is a 404, whatever its form.
+RunId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
+
 
 class StopRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     mode: StopMode = "graceful"
     grace_seconds: float = Field(default=60, ge=0, le=3600)
@@ -42,14 +55,29 @@ def answer(job: Job, queue: Sequence[str]) -> Run:
     )
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED, dependencies=write)
+@router.post(
+    "",
+    status_code=status.HTTP_202_ACCEPTED,
+    dependencies=write,
+    responses={
+        202: location("the run"),
+        **refusals(
+            NotFoundError,
+            BadDatasetError,
+            InvalidSpecError,
+            InfeasibleError,
+            IdempotencyMismatchError,
+            ClusterUnreachableError,
+        ),
+    },
+)
 def create_run(
     spec: RunSpec,
     response: Response,
     jobs: Jobs,
     runs: Runs,
     reconciler: Reconciling,
-    idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
+    idempotency_key: Annotated[str | None, Header(pattern="^[!-~]{1,255}$")] = None,
 ) -> Run:
     """Starts a run. The same Idempotency-Key again answers with the run it made the first time."""
     idempotency = None
@@ -68,7 +96,7 @@ def list_runs(
     jobs: Jobs,
     state: Annotated[list[JobState] | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: str | None = None,
+    cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="a page's `next_cursor`")] = None,
 ) -> RunPage:
     """Runs, newest first."""
     page = jobs.page("run", states=state or (), limit=limit, cursor=cursor)
@@ -76,14 +104,22 @@ def list_runs(
     return RunPage(items=[answer(job, queue) for job in page.items], next_cursor=page.next_cursor)
 
 
-@router.get("/{run_id}", dependencies=read)
-def get_run(run_id: str, jobs: Jobs) -> Run:
+@router.get("/{run_id}", dependencies=read, responses=refusals(NotFoundError))
+def get_run(run_id: RunId, jobs: Jobs) -> Run:
     return answer(jobs.get(run_id, "run"), jobs.queue("run"))
 
 
-@router.post("/{run_id}/stop", dependencies=write)
+@router.post(
+    "/{run_id}/stop",
+    dependencies=write,
+    responses={
+        200: {"description": "the run is over already: nothing changes"},
+        202: {"model": Run, "description": "the run was asked to stop"},
+        **refusals(NotFoundError),
+    },
+)
 def stop_run(
-    run_id: str, response: Response, jobs: Jobs, reconciler: Reconciling, request: StopRequest | None = None
+    run_id: RunId, response: Response, jobs: Jobs, reconciler: Reconciling, request: StopRequest | None = None
 ) -> Run:
     """202 when the run was asked to stop; 200 when it is over already and nothing changes."""
     request = request or StopRequest()
@@ -93,41 +129,51 @@ def stop_run(
     return answer(job, jobs.queue("run"))
 
 
-@router.post("/{run_id}/resume", status_code=status.HTTP_202_ACCEPTED, dependencies=write)
-def resume_run(run_id: str, jobs: Jobs, runs: Runs, reconciler: Reconciling) -> Run:
+@router.post(
+    "/{run_id}/resume",
+    status_code=status.HTTP_202_ACCEPTED,
+    dependencies=write,
+    responses=refusals(
+        NotFoundError, ConflictError, BadDatasetError, InfeasibleError, ClusterUnreachableError
+    ),
+)
+def resume_run(run_id: RunId, jobs: Jobs, runs: Runs, reconciler: Reconciling) -> Run:
     """Goes on with a run that was stopped, failed or was interrupted, from its newest checkpoint."""
     job = runs.resume(jobs.get(run_id, "run"))
     reconciler.wake()
     return answer(job, jobs.queue("run"))
 
 
-@router.delete("/{run_id}", status_code=status.HTTP_204_NO_CONTENT, dependencies=write)
-def delete_run(run_id: str, jobs: Jobs, runs: Runs) -> None:
+@router.delete(
+    "/{run_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=write,
+    responses=refusals(NotFoundError, ConflictError),
+)
+def delete_run(run_id: RunId, jobs: Jobs, runs: Runs) -> None:
     """Removes a run that is over, with its checkpoints and its history. Published models stay."""
     runs.delete(jobs.get(run_id, "run"))
 
 
-@router.get("/{run_id}/metrics", dependencies=read)
+@router.get("/{run_id}/metrics", dependencies=read, responses=refusals(NotFoundError))
 def run_metrics(
-    run_id: str,
+    run_id: RunId,
     jobs: Jobs,
     after: Annotated[int, Query(ge=0, description="only steps above this one")] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-) -> dict[Literal["items"], list[dict[str, Any]]]:
+) -> MetricList:
     """What was measured at each logged step, in the order it was written."""
-    return {"items": metrics(jobs.get(run_id, "run"), after, limit)}
+    return MetricList(items=metrics(jobs.get(run_id, "run"), after, limit))
 
 
-@router.get("/{run_id}/logs", dependencies=read)
-def run_logs(
-    run_id: str, jobs: Jobs, tail: Annotated[int, Query(ge=1, le=10_000)] = 200
-) -> dict[Literal["lines"], list[str]]:
+@router.get("/{run_id}/logs", dependencies=read, responses=refusals(NotFoundError))
+def run_logs(run_id: RunId, jobs: Jobs, tail: Annotated[int, Query(ge=1, le=10_000)] = 200) -> LogLines:
     """The last lines the run's processes wrote."""
-    return {"lines": log_tail(jobs.get(run_id, "run"), tail)}
+    return LogLines(lines=log_tail(jobs.get(run_id, "run"), tail))
 
 
-@router.get("/{run_id}/checkpoints", dependencies=read)
-def run_checkpoints(run_id: str, jobs: Jobs) -> dict[Literal["items"], list[Checkpoint]]:
+@router.get("/{run_id}/checkpoints", dependencies=read, responses=refusals(NotFoundError))
+def run_checkpoints(run_id: RunId, jobs: Jobs) -> CheckpointList:
     """The whole checkpoints the run keeps, oldest first."""
     found = checkpoints(jobs.get(run_id, "run"))
-    return {"items": [Checkpoint(**checkpoint) for checkpoint in found]}
+    return CheckpointList(items=[Checkpoint(**checkpoint) for checkpoint in found])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-from fastapi import Request
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from service.api.dependencies import Plane
 from service.errors import ForbiddenError, StackError, UnauthorizedError
@@ -13,23 +15,31 @@ from service.store.tokens import Scope, TokenStore
 
 LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
+# What is refused, and with which words, is `require`'s own.
+BEARER: Final = HTTPBearer(
+    scheme_name="token",
+    description="made by `tandem token create`, with the scope that a route names: read, write or predict",
+    auto_error=False,
+)
 
-def require(scope: Scope) -> Callable[[Request, Plane], None]:
+
+def require(scope: Scope) -> Callable[..., None]:
     """A dependency that lets a request pass when its token has a scope.
 
     Raises `UnauthorizedError` without a known token, `ForbiddenError` without the scope, `RateLimitedError`
     for too many requests. A control plane that has no tokens asks for none: it listens on loopback only.
     """
 
-    def check(request: Request, plane: Plane) -> None:
+    given = Security(BEARER, scopes=[scope])
+
+    def check(request: Request, plane: Plane, bearer: HTTPAuthorizationCredentials | None = given) -> None:
         if not plane.tokens.any_exist():
             return
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not token:
+        if bearer is None:
             raise UnauthorizedError(
                 "send 'Authorization: Bearer <token>'; make one with: tandem token create"
             )
-        caller = plane.tokens.find(token.strip())
+        caller = plane.tokens.find(bearer.credentials.strip())
         if caller is None:
             raise UnauthorizedError("this token is not known here; make one with: tandem token create")
         request.state.caller = caller.name

@@ -50,7 +50,8 @@ class ServingClient:
         self, path: str, options: ClassifyOptions, body: bytes, content_type: str | None
     ) -> httpx.Response:
         """Sends a classification on, and returns the answer whatever it is."""
-        headers = {"Content-Type": content_type} if content_type else {}
+        # As it came over the wire: latin-1 is how a header is read.
+        headers = [(b"Content-Type", content_type.encode("latin-1"))] if content_type else []
         params = options.model_dump(mode="json")
         try:
             return await self._async_http.post(path, params=params, content=body, headers=headers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -58,6 +58,24 @@ class Run(Answer):
     finished_at: str | None = None
 
 
+class CheckpointList(Answer):
+    """Oldest first."""
+
+    items: list[Checkpoint]
+
+
+class MetricList(Answer):
+    """What was measured at logged steps, in the order of steps."""
+
+    items: list[dict[str, Any]]
+
+
+class LogLines(Answer):
+    """What a run's processes wrote last, oldest first."""
+
+    lines: list[str]
+
+
 class RunPage(Answer):
     """Runs, newest first, and where the next page starts; None on the last."""
 
@@ -87,6 +105,10 @@ class Dataset(Answer):
     manifest: dict[str, Any] | None = None
 
 
+class DatasetList(Answer):
+    items: list[Dataset]
+
+
 class ModelVersion(Answer):
     """One published version of a model: the run and step it comes from, and how well it did."""
 
@@ -106,3 +128,14 @@ class Model(Answer):
     name: str
     versions: list[ModelVersion]
     aliases: dict[str, int]
+
+
+class ModelList(Answer):
+    items: list[Model]
+
+
+class Readiness(Answer):
+    """Whether all parts answer; `checks` has "ok" for each that does, and for the others what is wrong."""
+
+    status: Literal["ready", "not ready"]
+    checks: dict[str, str]

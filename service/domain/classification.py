@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
+
+MAX_PHOTOS: Final = 64
+"""In one request."""
 
 
 class Views(IntEnum):

@@ -117,6 +117,11 @@ def checkpoint_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
+def step_of(checkpoint: str) -> int:
+    """The step in a checkpoint's name."""
+    return int(checkpoint.removeprefix("step-"))
+
+
 def now() -> str:
     """This moment in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.config import LoadingConfig, PrepareConfig, SourceConfig
-from service.domain.names import Name
+from service.domain.names import HIGHEST_VERSION, Alias, Name
+from service.domain.numbers import WholeNumber
+
+# PostgreSQL keeps no NUL in a text, and no terminal wants the others.
+NO_CONTROL_CHARACTERS: Final = r"^[^\x00-\x1f\x7f]*$"
 
 
 class Frozen(BaseModel):
     """Strict about its fields and unchangeable: what was asked for stays what was asked for."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Preset(BaseModel):
     """A preset's name and, beside it, whatever fields of the preset should differ."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     preset: str
 
@@ -39,8 +43,8 @@ class RecipeSpec(Preset):
 class ElasticSpec(Frozen):
     """As many workers as there is room for: fewer when some are lost, more when there is room again."""
 
-    min: int = Field(ge=1, le=1024)
-    max: int = Field(ge=1, le=1024)
+    min: WholeNumber = Field(ge=1, le=1024)
+    max: WholeNumber = Field(ge=1, le=1024)
 
     @model_validator(mode="after")
     def _a_range(self) -> Self:
@@ -50,10 +54,10 @@ class ElasticSpec(Frozen):
 
 
 class ResourcesSpec(Frozen):
-    num_workers: int = Field(default=1, ge=1, le=1024)
-    devices_per_worker: int = Field(default=2, ge=1, le=2)
+    num_workers: WholeNumber = Field(default=1, ge=1, le=1024)
+    devices_per_worker: WholeNumber = Field(default=2, ge=1, le=2)
     accelerator: Literal["auto", "gpu", "cpu"] = "auto"
-    cpus_per_worker: int | None = Field(default=None, ge=1, description="1 when not given")
+    cpus_per_worker: WholeNumber | None = Field(default=None, ge=1, le=4096, description="1 when not given")
     elastic: ElasticSpec | None = None
 
     @model_validator(mode="after")
@@ -73,28 +77,32 @@ class ResourcesSpec(Frozen):
 
 
 class CheckpointSpec(Frozen):
-    every_steps: int = Field(default=500, ge=1)
-    keep: int = Field(default=3, ge=1)
+    every_steps: WholeNumber = Field(default=500, ge=1, le=10**9)
+    keep: WholeNumber = Field(default=3, ge=1, le=10**9)
 
 
 class PublishSpec(Frozen):
     model: Name
-    alias: Name = "production"
+    alias: Alias = "production"
 
 
 class StartSpec(Frozen):
     """A published model to start from; without a version, the one that is production, or else the newest."""
 
     model: Name
-    version: int | Name | None = Field(default=None, description="a version's number, or an alias")
+    version: Annotated[WholeNumber, Field(ge=1, le=HIGHEST_VERSION)] | Name | None = Field(
+        default=None, description="a version's number, or an alias"
+    )
 
 
 class RunSpec(Frozen):
     """A training run. Model and recipe are checked against their presets once the dataset is known."""
 
-    name: str | None = Field(default=None, max_length=128)
+    name: str | None = Field(
+        default=None, max_length=128, pattern=NO_CONTROL_CHARACTERS, description="for people to know it by"
+    )
     dataset: Name
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: WholeNumber = Field(default=0, ge=0, lt=2**63)
     model: ModelSpec = ModelSpec()
     recipe: RecipeSpec = RecipeSpec()
     loading: LoadingConfig = LoadingConfig()

@@ -10,7 +10,9 @@ from service.errors import StackError
 def listen(host: str, port: int) -> socket.socket:
     """A bound socket; raises `StackError` saying what to do when the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # A socket that says it is TCP: asyncio turns Nagle's algorithm off for such alone, and with it on, each
+    # answer on a connection that is kept waits 40 ms for the client's ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

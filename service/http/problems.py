@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 from fastapi import FastAPI, Request
@@ -13,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from model.errors import ModelError
 from pipeline import errors as pipeline_errors
@@ -42,6 +44,7 @@ STATUS_OF: Final[Mapping[type[Exception], HTTPStatus]] = MappingProxyType(
         errors.UnsupportedImageError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         errors.UndecodableImageError: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.DatabaseUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.ClusterUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.ServingUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
         PipelineError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -57,10 +60,41 @@ HEADERS_OF: Final[Mapping[type[Exception], Mapping[str, str]]] = MappingProxyTyp
         errors.UnauthorizedError: {"WWW-Authenticate": "Bearer"},
         errors.RateLimitedError: {"Retry-After": "1"},
         errors.OverloadedError: {"Retry-After": "1"},
+        errors.DatabaseUnavailableError: {"Retry-After": "5"},
         errors.ClusterUnreachableError: {"Retry-After": "5"},
         errors.ServingUnreachableError: {"Retry-After": "5"},
     }
 )
+
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+class Kind(NamedTuple):
+    """A kind of problem: its status, its stable code, what it means, and the headers that come with it."""
+
+    status: HTTPStatus
+    code: str
+    meaning: str
+    headers: Mapping[str, str] = MappingProxyType({})
+
+
+UNREADABLE_BODY: Final = Kind(
+    HTTPStatus.BAD_REQUEST, "unreadable_body", "A body that is not text in UTF-8, or nests too deeply."
+)
+NOT_JSON: Final = Kind(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "A body that is not said to be JSON."
+)
+INVALID_REQUEST: Final = Kind(
+    HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "A field that is missing, or not as described here."
+)
+
+
+def kind_of(error: type[ServiceError | PipelineError | ModelError]) -> Kind:
+    """What an error's class promises of its problem documents."""
+    status = next(STATUS_OF[ancestor] for ancestor in error.__mro__ if ancestor in STATUS_OF)
+    meaning = inspect.getdoc(error) or ""
+    return Kind(status, error.code, " ".join(meaning.split()), HEADERS_OF.get(error, MappingProxyType({})))
 
 
 class FieldError(BaseModel):
@@ -79,6 +113,15 @@ class Problem(BaseModel):
     errors: list[FieldError] = []
 
 
+class ProblemResponse(JSONResponse):
+    """A problem document; what no UTF-8 can say, half of a surrogate pair from the request, becomes a '?'."""
+
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Problem) -> bytes:
+        return content.model_dump_json().encode(errors="replace")
+
+
 def install(app: FastAPI) -> None:
     """Makes every error that leaves one of the application's routes a problem document."""
     for room in (ServiceError, PipelineError, ModelError):
@@ -90,25 +133,45 @@ def install(app: FastAPI) -> None:
 
 async def _on_known_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError | PipelineError | ModelError)
-    status = next(STATUS_OF[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS_OF)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("request_failed", path=request.url.path, code=error.code, detail=str(error))
+    kind = kind_of(type(error))
+    if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request_failed", path=request.url.path, code=kind.code, detail=str(error))
     fields = error.problems if isinstance(error, InvalidSpecError) else []
-    return _answer(status, error.code, str(error), fields, HEADERS_OF.get(type(error), {}))
+    return _answer(kind.status, kind.code, str(error), fields, kind.headers)
 
 
 async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    if isinstance(error.body, bytes):
+        # Whatever is not said to be JSON is left as it came.
+        return _answer(NOT_JSON.status, NOT_JSON.code, "send the body with Content-Type: application/json")
     fields = [_field_problem(entry) for entry in error.errors()]
     detail = "; ".join(f"{problem.field}: {problem.message}" for problem in fields)
-    return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, fields)
+    return _answer(INVALID_REQUEST.status, INVALID_REQUEST.code, detail, fields)
 
 
-async def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
+    if status is UNREADABLE_BODY.status and error.__cause__ is not None:
+        detail = f"the body cannot be read ({error.__cause__}): send JSON in UTF-8"
+        return _answer(status, UNREADABLE_BODY.code, detail)
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = _allowed_methods(request)
+        detail = f"{request.url.path} answers {allowed}, not {request.method}"
+        return _answer(status, "method_not_allowed", detail, headers={"Allow": allowed})
     code = status.phrase.lower().replace(" ", "_").replace("-", "_")
     return _answer(status, code, error.detail, headers=error.headers or {})
+
+
+def _allowed_methods(request: Request) -> str:
+    """What a path answers, over all its routes: the router names the first one's methods alone."""
+    routes = request.app.router.routes
+    return ", ".join(
+        method
+        for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    )
 
 
 async def _on_unexpected_error(request: Request, _: Exception) -> JSONResponse:
@@ -143,4 +206,4 @@ def _answer(
         code=code,
         errors=[FieldError(field=field.field, message=field.message) for field in fields],
     )
-    return JSONResponse(problem.model_dump(), status, dict(headers), media_type=MEDIA_TYPE)
+    return ProblemResponse(problem, status, dict(headers))

@@ -58,18 +58,14 @@ class DatasetOperations:
         job_id = new_job_id()
         folder = JobFolder(self._settings.logs / f"prepare-{spec.name}-{job_id[:8]}")
         order = Preparation(spec=spec, out=str(self._path(spec.name)))
-        folder.create(order.model_dump(mode="json"))
-        try:
-            return self._jobs.create(
-                "dataset",
-                name=spec.name,
-                spec=spec.model_dump(mode="json"),
-                folder=folder.path,
-                job_id=job_id,
-            )
-        except ConflictError:
-            shutil.rmtree(folder.path)
-            raise
+        return self._jobs.create(
+            "dataset",
+            name=spec.name,
+            spec=spec.model_dump(mode="json"),
+            folder=folder.path,
+            job_id=job_id,
+            lay_out=lambda: folder.create(order.model_dump(mode="json")),
+        )
 
     def list(self) -> list[Dataset]:
         """Every dataset that is whole, and every one whose newest preparation did not end in one."""
@@ -110,10 +106,16 @@ class DatasetOperations:
         for part, location in ((f"{field}.path", source.path), (f"{field}.class_names", source.class_names)):
             if location is None:
                 continue
-            if confined and not is_below(location, self._settings.source_roots):
-                raise ForbiddenSourceError(
-                    f"{part} {location!r} is outside the places this server may read: set TANDEM_SOURCE_ROOTS"
-                )
-            # What a URL leads to is found out by the job, which may have to wait for it.
-            if "://" not in location and not Path(location).exists():
-                raise InvalidSpecError([FieldProblem(part, f"{location} does not exist on the server")])
+            try:
+                if confined and not is_below(location, self._settings.source_roots):
+                    raise ForbiddenSourceError(
+                        f"{part} {location!r} is outside the places this server may read:"
+                        " set TANDEM_SOURCE_ROOTS"
+                    )
+                # What a URL leads to is found out by the job, which may have to wait for it.
+                if "://" not in location and not Path(location).exists():
+                    raise InvalidSpecError([FieldProblem(part, f"{location} does not exist on the server")])
+            except (OSError, RuntimeError, ValueError) as error:
+                # Too long, with a NUL in it, in a loop of links, of a user that is not there.
+                problem = FieldProblem(part, f"this server cannot look there ({error}): name another path")
+                raise InvalidSpecError([problem]) from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from service.domain.job import Job, StopMode
+from service.domain.job_folder import step_of
 from service.domain.state import JobState
 from service.store.jobs import JobStore
 
@@ -68,8 +69,10 @@ def checkpoints(job: Job) -> list[dict[str, Any]]:
     found = []
     for name in job.work.checkpoint_names():
         folder = job.work.checkpoints / name
-        size = sum(file.stat().st_size for file in folder.iterdir())
-        found.append({"name": name, "step": int(name.removeprefix("step-")), "size_bytes": size})
+        # A run that still trains lets go of its older checkpoints.
+        with suppress(FileNotFoundError):
+            size = sum(file.stat().st_size for file in folder.iterdir())
+            found.append({"name": name, "step": step_of(name), "size_bytes": size})
     return found
 
 

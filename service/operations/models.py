@@ -14,6 +14,7 @@ from pipeline.shards.manifest import Manifest
 from pipeline.shards.statistics import Statistics
 from service.cluster.serving import ServingClient
 from service.domain.job import Job
+from service.domain.job_folder import step_of
 from service.domain.resolved_run import ResolvedRun
 from service.errors import ConflictError, NotFoundError, UnfitCheckpointError
 from service.store.models import PRODUCTION, ModelStore, check_alias
@@ -49,6 +50,19 @@ class ModelOperations:
         if alias is not None:
             self._models.set_alias(name, alias, published.version)
         return published
+
+    def publish_once(self, name: str, job: Job, *, alias: str) -> PublishedModel:
+        """As `publish`, but where the run's newest checkpoint is a version already, none is added.
+
+        For who asks again, not knowing whether it was done.
+        """
+        step = step_of(_checkpoint(job, None).name)
+        versions = self._models.versions(name) if name in self._models.names() else []
+        for published in (self._models.read(name, version) for version in reversed(versions)):
+            if (published.run_id, published.step) == (job.id, step):
+                self._models.set_alias(name, alias, published.version)
+                return published
+        return self.publish(name, job, alias=alias)
 
 
 def _describe(name: str, run: ResolvedRun, trained: CheckpointRecord) -> PublishedModel:

@@ -13,7 +13,7 @@ from service.cluster.jobs import RayCluster
 from service.domain.failure import Failure
 from service.domain.job import Job
 from service.domain.state import JobState
-from service.errors import ClusterUnreachableError, LostFolderError, ServiceError
+from service.errors import ClusterUnreachableError, DatabaseUnavailableError, LostFolderError, ServiceError
 from service.operations.advance import Advance, advance
 from service.operations.failure import failure_of
 from service.operations.history import News, read_news, record
@@ -42,6 +42,7 @@ class Reconciler:
         self._wake = threading.Event()
         self._ended = False
         self._unreachable_since: float | None = None
+        self._database_answers = True
         self._orphans_may_live = True
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
@@ -64,11 +65,27 @@ class Reconciler:
     def _run(self) -> None:
         while not self._ended:
             self._wake.clear()
-            self.reconcile()
+            try:
+                self.reconcile()
+            except Exception:
+                log.exception("reconcile_failed")
             self._wake.wait(self._interval)
 
     def reconcile(self) -> None:
-        """Looks at every active job once. One job's trouble does not keep the others waiting."""
+        """Looks at every active job once; without the database at none, and then all of it is done again."""
+        try:
+            self._look_at_all()
+        except DatabaseUnavailableError as error:
+            if self._database_answers:
+                log.error("database_unavailable", detail=str(error))
+            self._database_answers = False
+            return
+        if not self._database_answers:
+            log.info("database_is_back")
+        self._database_answers = True
+
+    def _look_at_all(self) -> None:
+        """One job's trouble does not keep the others waiting."""
         active = self._jobs.active()
         queue = Queue(active, self._cluster.resources)
         for job in active:
@@ -77,6 +94,8 @@ class Reconciler:
             except ClusterUnreachableError as error:
                 self._count_silence(job, error)
                 continue
+            except DatabaseUnavailableError:
+                raise
             except Exception:
                 log.exception("reconcile_failed", job=job.id)
                 continue
@@ -185,7 +204,8 @@ class Reconciler:
     def _publish(self, job: Job, found: Advance) -> Advance:
         wanted = job.spec["publish"]
         try:
-            self._models.publish(wanted["model"], job, checkpoint=None, alias=wanted["alias"])
+            # Once, for the run is looked at again where the database does not take its end.
+            self._models.publish_once(wanted["model"], job, alias=wanted["alias"])
         except ServiceError as error:
             return Advance(found.state, f"trained, but not published: {error}")
         return found

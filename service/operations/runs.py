@@ -38,19 +38,15 @@ class RunOperations:
         dataset = self._settings.datasets / spec.dataset
         resolved = resolve(run_id, spec, dataset, self._models, self._cluster.resources)
         folder = JobFolder(self._settings.runs / run_id)
-        folder.create(resolved.model_dump(mode="json"))
-        job = self._jobs.create(
+        return self._jobs.create(
             "run",
             name=spec.name,
             spec=spec.model_dump(mode="json"),
             folder=folder.path,
             job_id=run_id,
             idempotency=idempotency,
+            lay_out=lambda: folder.create(resolved.model_dump(mode="json")),
         )
-        if job.id != run_id:
-            # Another request with the same key came first while this one was being resolved.
-            shutil.rmtree(folder.path)
-        return job
 
     def resume(self, job: Job) -> Job:
         """Queues a run that ended before its time again; it goes on from its newest checkpoint.

@@ -11,9 +11,8 @@ from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import File, parse_options_header
 
+from service.domain.classification import MAX_PHOTOS
 from service.errors import FieldProblem, InvalidSpecError, PayloadTooLargeError
-
-MAX_PHOTOS = 64
 
 
 class _Instance(BaseModel):

@@ -1,4 +1,7 @@
-"""The database: SQLite in WAL mode by default, anything SQLAlchemy speaks by URL, migrated when opened."""
+"""The database: SQLite in WAL mode by default, anything SQLAlchemy speaks by URL, migrated when opened.
+
+`sqlite:///file?timeout=5` waits 5 seconds for whoever holds it locked, instead of `SQLITE_BUSY_SECONDS`.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,21 @@ import alembic.command
 import alembic.config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from sqlalchemy.orm import Session
+
+from service.errors import DatabaseUnavailableError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SQLITE_BUSY_SECONDS = 30
 
 
 class Database:
-    """A migrated database. Thread-safe: every transaction takes a connection of its own."""
+    """A migrated database. Thread-safe: every transaction takes a connection of its own.
+
+    All of it raises `DatabaseUnavailableError` while the database cannot be reached, or stays locked.
+    """
 
     def __init__(self, url: str) -> None:
         parsed = make_url(url)
@@ -30,13 +40,14 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A session that commits when the block ends and rolls back when it raises."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with _faults_named(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session for reading alone: on SQLite it neither waits for a writer nor holds one up."""
-        with Session(self.engine.execution_options(reading=True)) as session, session.begin():
+        engine = self.engine.execution_options(reading=True)
+        with _faults_named(), Session(engine) as session, session.begin():
             yield session
 
     def close(self) -> None:
@@ -45,15 +56,33 @@ class Database:
     def _migrate(self) -> None:
         config = alembic.config.Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self.engine.begin() as connection:
+        with _faults_named(), self.engine.begin() as connection:
             config.attributes["connection"] = connection
             alembic.command.upgrade(config, "head")
+
+
+@contextmanager
+def _faults_named() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, NoConnectionFreeError) as error:
+        raise DatabaseUnavailableError(
+            f"the database does not answer ({_said(error)}): ask again in a moment; if that lasts, see"
+            " that it runs, and that no other program holds it locked"
+        ) from error
+
+
+def _said(error: SQLAlchemyError) -> str:
+    """What the driver says, in one line: SQLAlchemy adds the statement and its values."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return str(cause).partition("\n")[0]
 
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
+    patience = {} if "timeout" in url.query else {"timeout": SQLITE_BUSY_SECONDS}
+    engine = create_engine(url, connect_args=patience)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.exc import IntegrityError
@@ -19,6 +20,11 @@ from service.domain.state import ACTIVE, JobState
 from service.errors import ConflictError, IdempotencyMismatchError, NotFoundError
 from service.store.database import Database
 from service.store.tables import EventRow, JobRow
+
+# What the column of a sequence number holds.
+HIGHEST_SEQUENCE: Final = 2**31 - 1
+ID_PATTERN: Final = "[0-9a-f-]{36}"
+CURSOR_PATTERN: Final = rf"^[0-9T:.+-]{{1,40}}_{ID_PATTERN}$"
 
 
 class Idempotency(NamedTuple):
@@ -98,8 +104,13 @@ class JobStore:
         folder: Path,
         job_id: str,
         idempotency: Idempotency | None = None,
+        lay_out: Callable[[], None] | None = None,
     ) -> Job:
-        """Stores a queued job. A repeated request is answered with the job its first asking made."""
+        """Stores a queued job. A repeated request is answered with the job its first asking made.
+
+        `lay_out` makes what belongs to the job, before anyone sees it: where the database refuses the job,
+        nothing is made, and where `lay_out` raises, there is no job.
+        """
         moment = now()
         row = JobRow(
             id=job_id,
@@ -124,6 +135,8 @@ class JobStore:
                 session.add(row)
                 session.flush()
                 JobEdit(session, row).move_to(JobState.QUEUED)
+                if lay_out is not None:
+                    lay_out()
                 return Job.model_validate(row)
         except IntegrityError:
             earlier = self.repeated(kind, idempotency)
@@ -149,6 +162,9 @@ class JobStore:
             return Job.model_validate(row)
 
     def get(self, job_id: str, kind: JobKind | None = None) -> Job:
+        # A text that could not be an id may be one that the database cannot even be asked for.
+        if re.fullmatch(ID_PATTERN, job_id) is None:
+            raise NotFoundError(f"no {kind or 'job'} {job_id}")
         with self._database.reading() as session:
             row = session.get(JobRow, job_id)
             if row is None or (kind is not None and row.kind != kind):

@@ -21,12 +21,11 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from model.published import PublishedModel
 from service.domain.job_folder import write_json
-from service.domain.names import NAME_PATTERN
+from service.domain.names import NAME_PATTERN, is_version_number
 from service.errors import FieldProblem, InvalidSpecError, NotFoundError
 
 PRODUCTION = "production"
 CANDIDATE_PATTERN = r"\.candidate-[0-9a-f]{32}"
-VERSION_PATTERN = r"[1-9][0-9]{0,8}"
 
 
 class Alias(BaseModel):
@@ -86,7 +85,7 @@ class ModelStore:
         aliases = self._read_aliases(name)
         if wanted is None:
             return aliases[PRODUCTION].version if PRODUCTION in aliases else numbers[-1]
-        if isinstance(wanted, str) and not _is_number(wanted):
+        if isinstance(wanted, str) and not is_version_number(wanted):
             if wanted not in aliases:
                 raise NotFoundError(f"model {name!r} has no alias {wanted!r}")
             return aliases[wanted].version
@@ -163,7 +162,7 @@ class ModelStore:
         folder = self._root / name
         if not folder.is_dir():
             return []
-        return sorted(int(entry.name) for entry in folder.iterdir() if _is_number(entry.name))
+        return sorted(int(entry.name) for entry in folder.iterdir() if is_version_number(entry.name))
 
     def _read_aliases(self, name: str) -> dict[str, Alias]:
         try:
@@ -178,16 +177,12 @@ class ModelStore:
 
 def check_alias(alias: str) -> None:
     """Raises `InvalidSpecError` for an alias that could be taken for a version number, or for a path."""
-    if _is_number(alias) or not _is_name(alias):
+    if is_version_number(alias) or not _is_name(alias):
         raise InvalidSpecError([FieldProblem("alias", f"{alias!r} is not a name, or is a version's number")])
 
 
 def _is_name(name: str) -> bool:
     return re.fullmatch(NAME_PATTERN, name) is not None
-
-
-def _is_number(name: str) -> bool:
-    return re.fullmatch(VERSION_PATTERN, name) is not None
 
 
 @contextmanager

@@ -1,7 +1,11 @@
-"""Settings of the tests' own, and the real control plane on a free loopback port, without a Ray head."""
+"""Settings of the tests' own, and the real control plane on a free loopback port.
+
+Ray does not answer it, or a stand-in does that keeps jobs as Ray's head does.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -12,7 +16,10 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -55,6 +62,9 @@ class Postgres:
         self._programs, self._owner, self._port = newest, owner, free_port()
         access = ["--username=tandem", "--auth=scram-sha-256", f"--pwfile={self._home / 'password'}"]
         self._run("initdb", *access, "--no-sync", "--encoding=UTF8")
+        self.start()
+
+    def start(self) -> None:
         options = (
             f"-c listen_addresses=127.0.0.1 -c port={self._port} -c unix_socket_directories='' -c fsync=off"
         )
@@ -67,8 +77,12 @@ class Postgres:
             connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
         return self._address(name)
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """Ends it as a crash would: what was committed is found again when it starts."""
         self._run("pg_ctl", "-m", "immediate", "stop")
+
+    def close(self) -> None:
+        self.stop()
         shutil.rmtree(self._home)
 
     def _address(self, database: str) -> str:
@@ -86,13 +100,26 @@ class Postgres:
         )
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+@contextmanager
+def _postgres() -> Iterator[Postgres]:
     if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         pytest.skip("no PostgreSQL here: apt-get install postgresql")
     server = Postgres()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with _postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """One that a test may stop."""
+    with _postgres() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -104,16 +131,72 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.new_database()
 
 
+class Head(ThreadingHTTPServer):
+    """A head without a cluster: its jobs have the status that a test gives them."""
+
+    def __init__(self) -> None:
+        self.cpus = 2.0
+        self.message = "Job entrypoint command failed with exit code -9"
+        self.statuses: dict[str, str] = {}
+        self.stopped: list[str] = []
+        super().__init__(("127.0.0.1", 0), JobsApi)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class JobsApi(BaseHTTPRequestHandler):
+    server: Head
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/api/v0/nodes"):
+            nodes = [{"state": "ALIVE", "resources_total": {"CPU": self.server.cpus}}]
+            self._answer(200, {"data": {"result": {"result": nodes}}})
+            return
+        status = self.server.statuses.get(self.path.removeprefix("/api/jobs/"))
+        self._answer(200 if status else 404, {"status": status, "message": self.server.message})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path.endswith("/stop"):
+            self.server.stopped.append(self.path.split("/")[3])
+        else:
+            self.server.statuses[json.loads(body)["submission_id"]] = "PENDING"
+        self._answer(200, {})
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def _answer(self, code: int, content: dict[str, Any]) -> None:
+        data = json.dumps(content).encode()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@pytest.fixture
+def head() -> Iterator[Head]:
+    head = Head()
+    thread = threading.Thread(target=head.serve_forever)
+    thread.start()
+    yield head
+    head.shutdown()
+    head.server_close()
+    thread.join()
+
+
 class LiveServer:
     """A server that can be stopped and started again at the same address, over the same home."""
 
-    def __init__(self, home: Path, database_url: str) -> None:
+    def __init__(self, home: Path, database_url: str, ray_url: str | None = None) -> None:
         dead = free_port()
         self.settings = Settings(
             home=home,
             database_url=database_url,
             port=free_port(),
-            ray_url=f"http://127.0.0.1:{dead}",
+            ray_url=ray_url or f"http://127.0.0.1:{dead}",
             serving_url=f"http://127.0.0.1:{dead}",
         )
 
@@ -146,8 +229,8 @@ class LiveServer:
         self._server.should_exit = True
         self._thread.join()
 
-    def begin_run(self) -> Job:
-        """A run as if Ray had it: a row, a folder, and two events. Without Ray, nothing else moves it."""
+    def queue_run(self) -> Job:
+        """A run of one worker with one CPU that waits for its first attempt."""
         run_id = new_job_id()
         folder = JobFolder(self.settings.runs / run_id)
         spec = RunSpec(dataset="photos")
@@ -160,10 +243,18 @@ class LiveServer:
             allocation=Allocation(num_workers=1, cpus_per_worker=1, gpus_per_worker=0, min_workers=1),
             versions={},
         )
-        folder.create(run.model_dump(mode="json"))
-        job = self.plane.jobs.create(
-            "run", name=None, spec=spec.model_dump(mode="json"), folder=folder.path, job_id=run_id
+        return self.plane.jobs.create(
+            "run",
+            name=None,
+            spec=spec.model_dump(mode="json"),
+            folder=folder.path,
+            job_id=run_id,
+            lay_out=lambda: folder.create(run.model_dump(mode="json")),
         )
+
+    def begin_run(self) -> Job:
+        """A run as if Ray had it. Without Ray, nothing else moves it."""
+        job = self.queue_run()
         with self.plane.jobs.editing(job.id) as edit:
             edit.begin_attempt()
             edit.move_to(JobState.RUNNING)
@@ -177,6 +268,11 @@ def no_settings_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         if name.startswith("TANDEM_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def live_server() -> type[LiveServer]:
+    return LiveServer
 
 
 @pytest.fixture

@@ -66,6 +66,7 @@ def raising(error: Exception) -> FastAPI:
         (errors.UnsupportedImageError("text"), 415),
         (errors.UndecodableImageError("torn"), 422),
         (errors.OverloadedError("full"), 503),
+        (errors.DatabaseUnavailableError("locked"), 503),
         (errors.ClusterUnreachableError("no head"), 503),
         (errors.ServingUnreachableError("no serving"), 503),
         (errors.StackError("unforeseen here"), 500),

@@ -1,92 +1,31 @@
-"""When a run's turn comes, and what Ray is asked then: an HTTP server keeps jobs as Ray's head does."""
+"""When a run's turn comes, and what Ray is asked then."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
 from service.client import ApiError, Client
 from service.cluster.jobs import RayCluster
-from service.domain.job import Job
 from service.domain.job_folder import write_json
 from service.domain.state import JobState
 from service.operations.reconcile import Reconciler
 from service.training.sole_attempt import sole_attempt
 
-SAID = "Job entrypoint command failed with exit code -9"
-
-
-class Head(ThreadingHTTPServer):
-    """A head without a cluster: its jobs have the status that a test gives them."""
-
-    def __init__(self) -> None:
-        self.cpus = 2.0
-        self.statuses: dict[str, str] = {}
-        self.stopped: list[str] = []
-        super().__init__(("127.0.0.1", 0), JobsApi)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class JobsApi(BaseHTTPRequestHandler):
-    server: Head
-
-    def do_GET(self) -> None:
-        if self.path.startswith("/api/v0/nodes"):
-            nodes = [{"state": "ALIVE", "resources_total": {"CPU": self.server.cpus}}]
-            self._answer(200, {"data": {"result": {"result": nodes}}})
-            return
-        status = self.server.statuses.get(self.path.removeprefix("/api/jobs/"))
-        self._answer(200 if status else 404, {"status": status, "message": SAID})
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.path.endswith("/stop"):
-            self.server.stopped.append(self.path.split("/")[3])
-        else:
-            self.server.statuses[json.loads(body)["submission_id"]] = "PENDING"
-        self._answer(200, {})
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def _answer(self, code: int, content: dict[str, Any]) -> None:
-        data = json.dumps(content).encode()
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
 
 @pytest.fixture
-def head() -> Iterator[Head]:
-    head = Head()
-    thread = threading.Thread(target=head.serve_forever)
-    thread.start()
-    yield head
-    head.shutdown()
-    head.server_close()
-    thread.join()
-
-
-@pytest.fixture
-def reconciler(server, head: Head) -> Iterator[Reconciler]:
+def reconciler(server, head) -> Iterator[Reconciler]:
     cluster = RayCluster(head.url)
     yield Reconciler(server.plane.jobs, cluster, server.plane.models)
     cluster.close()
 
 
 def test_another_attempt_begins_only_once_ray_has_done_with_the_one_before(
-    server, head: Head, reconciler: Reconciler
+    server, head, reconciler: Reconciler
 ) -> None:
     job = server.begin_run()
     jobs, first = server.plane.jobs, f"{job.id}-a1"
@@ -107,7 +46,7 @@ def test_another_attempt_begins_only_once_ray_has_done_with_the_one_before(
 
 
 def test_a_failed_run_tells_reason_rank_last_checkpoint_and_its_last_lines(
-    server, client: Client, head: Head, reconciler: Reconciler
+    server, client: Client, head, reconciler: Reconciler
 ) -> None:
     job = server.begin_run()
     head.statuses[f"{job.id}-a1"] = "FAILED"
@@ -124,30 +63,21 @@ def test_a_failed_run_tells_reason_rank_last_checkpoint_and_its_last_lines(
 
 
 def test_a_run_that_left_no_word_fails_with_what_ray_says(
-    server, client: Client, head: Head, reconciler: Reconciler
+    server, client: Client, head, reconciler: Reconciler
 ) -> None:
     job = server.begin_run()
     head.statuses[f"{job.id}-a1"] = "FAILED"
     reconciler.reconcile()
     failure = client.runs.get(job.id).failure
     assert failure is not None
-    assert (failure.reason, failure.message) == ("job_lost", SAID)
+    assert (failure.reason, failure.message) == ("job_lost", head.message)
     assert failure.last_checkpoint is None
 
 
-def queued(server) -> Job:
-    """A run of one worker with one CPU that waits for its first attempt."""
-    job = server.begin_run()
-    with server.plane.jobs.editing(job.id) as edit:
-        edit.row.attempts = []
-        edit.move_to(JobState.QUEUED)
-    return job
-
-
 def test_runs_start_in_their_order_as_far_as_the_cluster_has_room(
-    server, client: Client, head: Head, reconciler: Reconciler
+    server, client: Client, head, reconciler: Reconciler
 ) -> None:
-    first, second, third, fourth = (queued(server) for _ in range(4))
+    first, second, third, fourth = (server.queue_run() for _ in range(4))
     reconciler.reconcile()
     assert list(head.statuses) == [f"{first.id}-a1", f"{second.id}-a1"]
     waiting = client.runs.get(third.id)
@@ -176,9 +106,9 @@ def test_runs_start_in_their_order_as_far_as_the_cluster_has_room(
 
 
 def test_a_run_that_a_shrunken_cluster_cannot_hold_waits_and_says_so(
-    server, client: Client, head: Head, reconciler: Reconciler
+    server, client: Client, head, reconciler: Reconciler
 ) -> None:
-    job = queued(server)
+    job = server.queue_run()
     head.cpus = 0.0
     reconciler.reconcile()
     assert client.runs.get(job.id).state is JobState.QUEUED
@@ -192,9 +122,9 @@ def test_a_run_that_a_shrunken_cluster_cannot_hold_waits_and_says_so(
 
 
 def test_a_run_that_the_cluster_cannot_hold_or_whose_folder_is_gone_holds_nobody_up(
-    server, client: Client, head: Head, reconciler: Reconciler
+    server, client: Client, head, reconciler: Reconciler
 ) -> None:
-    lost, large, small = (queued(server) for _ in range(3))
+    lost, large, small = (server.queue_run() for _ in range(3))
     shutil.rmtree(lost.work.path)
     wanted = json.loads(large.work.specification.read_text())
     wanted["allocation"].update(num_workers=3, min_workers=3)
@@ -222,13 +152,13 @@ def test_an_elastic_run_starts_with_the_workers_there_is_room_for(
 
 
 def test_a_resumed_run_takes_its_place_behind_those_that_wait(
-    server, client: Client, head: Head, reconciler: Reconciler
+    server, client: Client, head, reconciler: Reconciler
 ) -> None:
     head.cpus = 0.0
     resumed = server.begin_run()
     with server.plane.jobs.editing(resumed.id) as edit:
         edit.move_to(JobState.STOPPED)
-    waiting = queued(server)
+    waiting = server.queue_run()
     time.sleep(0.01)
     with server.plane.jobs.editing(resumed.id) as edit:
         edit.queue_again()
@@ -237,7 +167,7 @@ def test_a_resumed_run_takes_its_place_behind_those_that_wait(
 
 
 def test_an_attempt_given_up_in_silence_is_ended_when_the_head_answers_again(
-    server, head: Head, reconciler: Reconciler
+    server, head, reconciler: Reconciler
 ) -> None:
     job = server.begin_run()
     head.statuses[f"{job.id}-a1"] = "RUNNING"

@@ -93,6 +93,19 @@ def test_without_an_alias_none_moves(models: ModelOperations, store: ModelStore,
     assert store.resolve("colours") == 1
 
 
+def test_asked_for_once_a_run_that_went_on_since_gets_another_version_and_no_other_does(
+    models: ModelOperations, store: ModelStore, run: Job
+) -> None:
+    models.publish("colours", run, checkpoint="step-00000001")
+    for _ in range(3):
+        assert models.publish_once("colours", run, alias="trial").version == 2
+    assert store.versions("colours") == [1, 2]
+    assert {alias: found.version for alias, found in store.aliases("colours").items()} == {
+        "production": 1,
+        "trial": 2,
+    }
+
+
 def test_publishing_at_once_gives_every_one_a_version_of_its_own(
     models: ModelOperations, store: ModelStore, run: Job, settings: Settings
 ) -> None:

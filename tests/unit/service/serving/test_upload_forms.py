@@ -10,8 +10,9 @@ import tempfile
 import httpx
 import pytest
 
+from service.domain.classification import MAX_PHOTOS
 from service.errors import InvalidSpecError, PayloadTooLargeError
-from service.serving.uploads import MAX_PHOTOS, photos_in
+from service.serving.uploads import photos_in
 
 RANDOM = random.Random(0)
 PHOTOS = [RANDOM.randbytes(10), b"", RANDOM.randbytes(3 * 2**20)]

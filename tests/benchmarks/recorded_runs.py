@@ -95,6 +95,7 @@ def step_line(step: int) -> StepLine:
         total_steps=10**6,
         loss=2.3 / (1 + step / 100),
         learning_rate=0.01,
+        num_workers=2,
         images_per_second=812.5,
         eta_seconds=float(10**6 - step),
     )
@@ -141,7 +142,7 @@ def _lay_out(settings: Settings, run_id: str) -> JobFolder:
         model=ModelConfig.preset("alexnet-tiny", num_classes=10),
         recipe=RecipeConfig.preset("quick"),
         dataset=DatasetPin(name="flowers", path=str(settings.datasets / "flowers"), checksum="0" * 32),
-        allocation=Allocation(num_workers=2, cpus_per_worker=1, gpus_per_worker=0),
+        allocation=Allocation(num_workers=2, min_workers=2, cpus_per_worker=1, gpus_per_worker=0),
         versions={},
     )
     folder.create(run.model_dump(mode="json"))

@@ -52,6 +52,7 @@ def work() -> None:
             "total_steps": 10**6,
             "loss": 1.25,
             "learning_rate": 0.01,
+            "num_workers": 2,
             "images_per_second": 812.5,
             "eta_seconds": 1000.0,
         }

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from service.domain.job_folder import now
 from service.store.database import Database
@@ -43,13 +43,14 @@ class TokenStore:
 
     def find(self, token: str) -> Caller | None:
         """Whose a token is and what it may do; None when it is not known."""
-        with self._database.reading() as session:
-            row = session.get(TokenRow, _hash(token))
+        query = select(TokenRow.hash, TokenRow.name, TokenRow.scopes).where(TokenRow.hash == _hash(token))
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
             return None if row is None else Caller(row.hash, row.name, frozenset(row.scopes))
 
     def any_exist(self) -> bool:
-        with self._database.reading() as session:
-            return bool(session.scalar(select(func.count()).select_from(TokenRow)))
+        with self._database.reading() as connection:
+            return connection.scalar(select(TokenRow.hash).limit(1)) is not None
 
 
 def _hash(token: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.api.callers import Callers
 from service.api.metrics import Metrics
 from service.api.rate_limit import RateLimit
 from service.cluster.jobs import RayCluster
@@ -24,6 +25,7 @@ class ControlPlane:
     settings: Settings
     database: Database
     tokens: TokenStore
+    callers: Callers
     jobs: JobStore
     cluster: RayCluster
     serving: ServingClient
@@ -53,6 +55,7 @@ class ControlPlane:
             settings=settings,
             database=database,
             tokens=tokens,
+            callers=Callers(tokens),
             jobs=jobs,
             cluster=cluster,
             serving=serving,

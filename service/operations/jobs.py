@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +69,20 @@ def log_tail(job: Job, lines: int) -> list[str]:
 def checkpoints(job: Job) -> list[dict[str, Any]]:
     """The whole checkpoints a run keeps, oldest first."""
     found = []
+    folder = job.work.checkpoints
     for name in job.work.checkpoint_names():
-        folder = job.work.checkpoints / name
         # A run that still trains lets go of its older checkpoints.
         with suppress(FileNotFoundError):
-            size = sum(file.stat().st_size for file in folder.iterdir())
+            size = _size_bytes(folder / name)
             found.append({"name": name, "step": step_of(name), "size_bytes": size})
     return found
+
+
+@lru_cache(maxsize=4096)
+def _size_bytes(checkpoint: Path) -> int:
+    """Of all its files. A checkpoint that is whole stays as it is, so each is measured once."""
+    with os.scandir(checkpoint) as files:
+        return sum(file.stat().st_size for file in files)
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:

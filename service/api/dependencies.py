@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.api.feed import Feeds
 from service.api.state import ControlPlane
 from service.cluster.jobs import RayCluster
 from service.cluster.serving import ServingClient
@@ -61,6 +62,10 @@ async def _serving(plane: Plane) -> ServingClient:
     return plane.serving
 
 
+async def _feeds(plane: Plane) -> Feeds:
+    return plane.feeds
+
+
 async def _reconciler(plane: Plane) -> Reconciler:
     return plane.reconciler
 
@@ -73,4 +78,5 @@ Models = Annotated[ModelStore, Depends(_models)]
 Publishing = Annotated[ModelOperations, Depends(_publishing)]
 Cluster = Annotated[RayCluster, Depends(_cluster)]
 Serving = Annotated[ServingClient, Depends(_serving)]
+Following = Annotated[Feeds, Depends(_feeds)]
 Reconciling = Annotated[Reconciler, Depends(_reconciler)]

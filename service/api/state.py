@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.api.callers import Callers
+from service.api.feed import Feeds
 from service.api.metrics import Metrics
 from service.api.rate_limit import RateLimit
 from service.cluster.jobs import RayCluster
@@ -27,6 +28,7 @@ class ControlPlane:
     tokens: TokenStore
     callers: Callers
     jobs: JobStore
+    feeds: Feeds
     cluster: RayCluster
     serving: ServingClient
     model_store: ModelStore
@@ -57,6 +59,7 @@ class ControlPlane:
             tokens=tokens,
             callers=Callers(tokens),
             jobs=jobs,
+            feeds=Feeds(jobs),
             cluster=cluster,
             serving=serving,
             model_store=model_store,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import from_json
 
 from service.domain.job import Job, StopMode
 from service.domain.job_folder import step_of
@@ -88,12 +89,12 @@ def _size_bytes(checkpoint: Path) -> int:
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         return
-    with path.open() as file:
+    with path.open("rb") as file:
         for line in file:
             # A line in the middle of which its writer was killed is none; the next one follows below it.
-            if line.endswith("\n"):
+            if line.endswith(b"\n"):
                 with suppress(ValueError):
-                    yield json.loads(line)
+                    yield from_json(line)
 
 
 class LogFollower:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import Select, func, select, tuple_, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -187,12 +187,19 @@ class JobStore:
     ) -> JobPage:
         """Jobs of a kind, newest first. A cursor continues where the page that gave it ended."""
         query = select(JobRow).where(JobRow.kind == kind)
-        if states:
-            query = query.where(JobRow.state.in_([str(state) for state in states]))
         if cursor is not None:
             created_at, _, job_id = cursor.partition("_")
             query = query.where(tuple_(JobRow.created_at, JobRow.id) < tuple_(created_at, job_id))
-        query = query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(limit + 1)
+        if states:
+            # The newest of each state, and of these the newest: no index gives several states in one order.
+            of_each = (
+                _newest(query.where(JobRow.state == state), JobRow, limit + 1).subquery()
+                for state in sorted(set(states))
+            )
+            found = union_all(*(select(of_one) for of_one in of_each)).subquery()
+            query = _newest(select(found), found.c, limit + 1)
+        else:
+            query = _newest(query, JobRow, limit + 1)
         with self._database.reading() as connection:
             jobs = [Job.model_validate(row) for row in connection.execute(query)]
         more = len(jobs) > limit
@@ -252,6 +259,10 @@ class JobStore:
                 Event(sequence=row.sequence, kind=EventKind(row.kind), at=row.at, data=row.data)
                 for row in connection.execute(query)
             ]
+
+
+def _newest(query: Select[Any], columns: Any, limit: int) -> Select[Any]:
+    return query.order_by(columns.created_at.desc(), columns.id.desc()).limit(limit)
 
 
 def new_job_id() -> str:

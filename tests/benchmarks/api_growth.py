@@ -25,6 +25,7 @@ PAGES: Final = {
     "failed": "/api/v1/runs?limit=20&state=failed",
     "failed or stopped": "/api/v1/runs?limit=20&state=failed&state=stopped",
     "rare": f"/api/v1/runs?limit={RARE_RUNS}&state={RARE}",
+    "rare or queued": f"/api/v1/runs?limit={RARE_RUNS}&state={RARE}&state=queued",
 }
 
 Turns = list[dict[str, float]]

@@ -7,7 +7,7 @@ PEERS := .venv-peers
 SITE_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test chaos bench-prepare peers bench-loader bench-model format env clean
+.PHONY: help setup demo check test chaos bench-prepare peers bench-loader bench-model bench-api format env clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ bench-loader: $(READY) $(PEERS)/ready ## photos read per second and the first ba
 
 bench-model: $(READY) ## LRN, a training step and inference on the CPU, beside the network as torch's users write it
 	$(BIN)/python tests/benchmarks/bench_model.py
+
+bench-api: $(READY) ## the control plane under load, with a long history, and what it costs a training
+	$(BIN)/python tests/benchmarks/bench_api.py
 
 format: $(READY) ## lay the code out as the checks want it
 	$(BIN)/ruff format .

@@ -1,4 +1,7 @@
-"""What a route's parameters can ask for, by type."""
+"""What a route's parameters can ask for, by type.
+
+All are coroutines, for FastAPI takes a function that is none to a thread, which costs more than what it does.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.api.feed import Feeds
 from service.api.state import ControlPlane
 from service.cluster.jobs import RayCluster
 from service.cluster.serving import ServingClient
@@ -18,7 +22,7 @@ from service.store.jobs import JobStore
 from service.store.models import ModelStore
 
 
-def control_plane(request: Request) -> ControlPlane:
+async def control_plane(request: Request) -> ControlPlane:
     plane: ControlPlane = request.app.state.control_plane
     return plane
 
@@ -26,39 +30,43 @@ def control_plane(request: Request) -> ControlPlane:
 Plane = Annotated[ControlPlane, Depends(control_plane)]
 
 
-def _settings(plane: Plane) -> Settings:
+async def _settings(plane: Plane) -> Settings:
     return plane.settings
 
 
-def _jobs(plane: Plane) -> JobStore:
+async def _jobs(plane: Plane) -> JobStore:
     return plane.jobs
 
 
-def _runs(plane: Plane) -> RunOperations:
+async def _runs(plane: Plane) -> RunOperations:
     return plane.runs
 
 
-def _datasets(plane: Plane) -> DatasetOperations:
+async def _datasets(plane: Plane) -> DatasetOperations:
     return plane.datasets
 
 
-def _models(plane: Plane) -> ModelStore:
+async def _models(plane: Plane) -> ModelStore:
     return plane.model_store
 
 
-def _publishing(plane: Plane) -> ModelOperations:
+async def _publishing(plane: Plane) -> ModelOperations:
     return plane.models
 
 
-def _cluster(plane: Plane) -> RayCluster:
+async def _cluster(plane: Plane) -> RayCluster:
     return plane.cluster
 
 
-def _serving(plane: Plane) -> ServingClient:
+async def _serving(plane: Plane) -> ServingClient:
     return plane.serving
 
 
-def _reconciler(plane: Plane) -> Reconciler:
+async def _feeds(plane: Plane) -> Feeds:
+    return plane.feeds
+
+
+async def _reconciler(plane: Plane) -> Reconciler:
     return plane.reconciler
 
 
@@ -70,4 +78,5 @@ Models = Annotated[ModelStore, Depends(_models)]
 Publishing = Annotated[ModelOperations, Depends(_publishing)]
 Cluster = Annotated[RayCluster, Depends(_cluster)]
 Serving = Annotated[ServingClient, Depends(_serving)]
+Following = Annotated[Feeds, Depends(_feeds)]
 Reconciling = Annotated[Reconciler, Depends(_reconciler)]

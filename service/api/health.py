@@ -19,7 +19,7 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz")
-def healthz() -> dict[str, str]:
+async def healthz() -> dict[str, str]:
     """The process answers."""
     return {"status": "ok"}
 
@@ -29,8 +29,8 @@ def readyz(plane: Plane, response: Response) -> Readiness:
     """200 when database, storage, Ray and serving all answer; else 503, saying which does not."""
 
     def database() -> None:
-        with plane.database.reading() as session:
-            session.execute(text("SELECT 1"))
+        with plane.database.reading() as connection:
+            connection.execute(text("SELECT 1"))
 
     def storage() -> None:
         for folder in plane.settings.folders:

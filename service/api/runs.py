@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response, status
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.errors import BadDatasetError
 from service.api.dependencies import Jobs, Reconciling, Runs
 from service.api.document import location, refusals
+from service.api.json_answer import json_answer
 from service.api.security import require
 from service.domain.answers import Checkpoint, CheckpointList, LogLines, MetricList, Run, RunPage, RunProgress
 from service.domain.job import Job, StopMode
@@ -26,7 +27,7 @@ from service.errors import (
     NotFoundError,
 )
 from service.operations.jobs import checkpoints, log_tail, metrics, stop
-from service.store.jobs import CURSOR_PATTERN, Idempotency
+from service.store.jobs import CURSOR_PATTERN, Idempotency, JobStore
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 read = [Depends(require("read"))]
@@ -46,7 +47,13 @@ class StopRequest(BaseModel):
 def answer(job: Job, queue: Sequence[str]) -> Run:
     """A run as clients see it; `queue` has the ids of those that wait."""
     return Run(
-        **job.model_dump(include={"id", "name", "state", "reason", "spec", "created_at", "finished_at"}),
+        id=job.id,
+        name=job.name,
+        state=job.state,
+        reason=job.reason,
+        spec=job.spec,
+        created_at=job.created_at,
+        finished_at=job.finished_at,
         failure=job.failure,
         queue_position=queue.index(job.id) + 1 if job.id in queue else None,
         progress=RunProgress.model_validate(job.progress),
@@ -91,22 +98,25 @@ def create_run(
     return answer(job, jobs.queue("run"))
 
 
-@router.get("", dependencies=read)
+@router.get("", dependencies=read, response_model=RunPage)
 def list_runs(
     jobs: Jobs,
     state: Annotated[list[JobState] | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="a page's `next_cursor`")] = None,
-) -> RunPage:
+) -> Response:
     """Runs, newest first."""
     page = jobs.page("run", states=state or (), limit=limit, cursor=cursor)
-    queue = jobs.queue("run")
-    return RunPage(items=[answer(job, queue) for job in page.items], next_cursor=page.next_cursor)
+    queue = _queue(jobs, page.items)
+    return json_answer(
+        RunPage(items=[answer(job, queue) for job in page.items], next_cursor=page.next_cursor)
+    )
 
 
-@router.get("/{run_id}", dependencies=read, responses=refusals(NotFoundError))
-def get_run(run_id: RunId, jobs: Jobs) -> Run:
-    return answer(jobs.get(run_id, "run"), jobs.queue("run"))
+@router.get("/{run_id}", dependencies=read, response_model=Run, responses=refusals(NotFoundError))
+def get_run(run_id: RunId, jobs: Jobs) -> Response:
+    job = jobs.get(run_id, "run")
+    return json_answer(answer(job, _queue(jobs, [job])))
 
 
 @router.post(
@@ -155,25 +165,45 @@ def delete_run(run_id: RunId, jobs: Jobs, runs: Runs) -> None:
     runs.delete(jobs.get(run_id, "run"))
 
 
-@router.get("/{run_id}/metrics", dependencies=read, responses=refusals(NotFoundError))
+@router.get(
+    "/{run_id}/metrics",
+    dependencies=read,
+    response_model=MetricList,
+    responses=refusals(NotFoundError),
+)
 def run_metrics(
     run_id: RunId,
     jobs: Jobs,
     after: Annotated[int, Query(ge=0, description="only steps above this one")] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-) -> MetricList:
+) -> Response:
     """What was measured at each logged step, in the order it was written."""
-    return MetricList(items=metrics(jobs.get(run_id, "run"), after, limit))
+    return json_answer(MetricList(items=metrics(jobs.get(run_id, "run"), after, limit)))
 
 
-@router.get("/{run_id}/logs", dependencies=read, responses=refusals(NotFoundError))
-def run_logs(run_id: RunId, jobs: Jobs, tail: Annotated[int, Query(ge=1, le=10_000)] = 200) -> LogLines:
+@router.get(
+    "/{run_id}/logs",
+    dependencies=read,
+    response_model=LogLines,
+    responses=refusals(NotFoundError),
+)
+def run_logs(run_id: RunId, jobs: Jobs, tail: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Response:
     """The last lines the run's processes wrote."""
-    return LogLines(lines=log_tail(jobs.get(run_id, "run"), tail))
+    return json_answer(LogLines(lines=log_tail(jobs.get(run_id, "run"), tail)))
 
 
-@router.get("/{run_id}/checkpoints", dependencies=read, responses=refusals(NotFoundError))
-def run_checkpoints(run_id: RunId, jobs: Jobs) -> CheckpointList:
+@router.get(
+    "/{run_id}/checkpoints",
+    dependencies=read,
+    response_model=CheckpointList,
+    responses=refusals(NotFoundError),
+)
+def run_checkpoints(run_id: RunId, jobs: Jobs) -> Response:
     """The whole checkpoints the run keeps, oldest first."""
     found = checkpoints(jobs.get(run_id, "run"))
-    return CheckpointList(items=[Checkpoint(**checkpoint) for checkpoint in found])
+    return json_answer(CheckpointList(items=[Checkpoint(**checkpoint) for checkpoint in found]))
+
+
+def _queue(jobs: JobStore, shown: Iterable[Job]) -> list[str]:
+    """The ids of the runs that wait; not asked for where none of those shown does."""
+    return jobs.queue("run") if any(job.state is JobState.QUEUED for job in shown) else []

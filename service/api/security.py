@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -23,7 +23,7 @@ BEARER: Final = HTTPBearer(
 )
 
 
-def require(scope: Scope) -> Callable[..., None]:
+def require(scope: Scope) -> Callable[..., Coroutine[Any, Any, None]]:
     """A dependency that lets a request pass when its token has a scope.
 
     Raises `UnauthorizedError` without a known token, `ForbiddenError` without the scope, `RateLimitedError`
@@ -32,14 +32,16 @@ def require(scope: Scope) -> Callable[..., None]:
 
     given = Security(BEARER, scopes=[scope])
 
-    def check(request: Request, plane: Plane, bearer: HTTPAuthorizationCredentials | None = given) -> None:
-        if not plane.tokens.any_exist():
+    async def check(
+        request: Request, plane: Plane, bearer: HTTPAuthorizationCredentials | None = given
+    ) -> None:
+        if not await plane.callers.any_known():
             return
         if bearer is None:
             raise UnauthorizedError(
                 "send 'Authorization: Bearer <token>'; make one with: tandem token create"
             )
-        caller = plane.tokens.find(bearer.credentials.strip())
+        caller = await plane.callers.find(bearer.credentials.strip())
         if caller is None:
             raise UnauthorizedError("this token is not known here; make one with: tandem token create")
         request.state.caller = caller.name

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.api.callers import Callers
+from service.api.feed import Feeds
 from service.api.metrics import Metrics
 from service.api.rate_limit import RateLimit
 from service.cluster.jobs import RayCluster
@@ -24,7 +26,9 @@ class ControlPlane:
     settings: Settings
     database: Database
     tokens: TokenStore
+    callers: Callers
     jobs: JobStore
+    feeds: Feeds
     cluster: RayCluster
     serving: ServingClient
     model_store: ModelStore
@@ -53,7 +57,9 @@ class ControlPlane:
             settings=settings,
             database=database,
             tokens=tokens,
+            callers=Callers(tokens),
             jobs=jobs,
+            feeds=Feeds(jobs),
             cluster=cluster,
             serving=serving,
             model_store=model_store,

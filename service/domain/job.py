@@ -47,6 +47,7 @@ class Job(BaseModel):
     finished_at: str | None
     progress_offset: int
     events_offset: int
+    last_sequence: int
 
     @property
     def work(self) -> JobFolder:

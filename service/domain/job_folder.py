@@ -102,9 +102,12 @@ class JobFolder:
 
     def checkpoint_names(self) -> list[str]:
         """Names of the whole checkpoints, oldest first: their names sort as their steps do."""
-        if not self.checkpoints.is_dir():
+        try:
+            # Not pathlib's, which takes four times as long: each run on a page of runs is asked.
+            entries = os.listdir(self.checkpoints)  # noqa: PTH208
+        except FileNotFoundError:
             return []
-        return sorted(entry.name for entry in self.checkpoints.iterdir() if entry.name.startswith("step-"))
+        return sorted(name for name in entries if name.startswith("step-"))
 
     def read_error(self) -> dict[str, Any] | None:
         if not self.error.is_file():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import from_json
 
 from service.domain.job import Job, StopMode
 from service.domain.job_folder import step_of
@@ -70,24 +73,31 @@ def log_tail(job: Job, lines: int) -> list[str]:
 def checkpoints(job: Job) -> list[dict[str, Any]]:
     """The whole checkpoints a run keeps, oldest first."""
     found = []
+    folder = job.work.checkpoints
     for name in job.work.checkpoint_names():
-        folder = job.work.checkpoints / name
         # A run that still trains lets go of its older checkpoints.
         with suppress(FileNotFoundError):
-            size = sum(file.stat().st_size for file in folder.iterdir())
+            size = _size_bytes(folder / name)
             found.append({"name": name, "step": step_of(name), "size_bytes": size})
     return found
+
+
+@lru_cache(maxsize=4096)
+def _size_bytes(checkpoint: Path) -> int:
+    """Of all its files. A checkpoint that is whole stays as it is, so each is measured once."""
+    with os.scandir(checkpoint) as files:
+        return sum(file.stat().st_size for file in files)
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         return
-    with path.open() as file:
+    with path.open("rb") as file:
         for line in file:
             # A line in the middle of which its writer was killed is none; the next one follows below it.
-            if line.endswith("\n"):
+            if line.endswith(b"\n"):
                 with suppress(ValueError):
-                    yield json.loads(line)
+                    yield from_json(line)
 
 
 class LogFollower:

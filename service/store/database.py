@@ -35,6 +35,7 @@ class Database:
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         self.engine = _engine(parsed)
+        self._reader = self.engine.execution_options(reading=True)
         self._migrate()
 
     @contextmanager
@@ -44,11 +45,13 @@ class Database:
             yield session
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """A session for reading alone: on SQLite it neither waits for a writer nor holds one up."""
-        engine = self.engine.execution_options(reading=True)
-        with _faults_named(), Session(engine) as session, session.begin():
-            yield session
+    def reading(self) -> Iterator[Connection]:
+        """For reading alone: on SQLite it neither waits for a writer nor holds one up.
+
+        A connection and not a session, for rows that are not to be changed cost half as much without one.
+        """
+        with _faults_named(), self._reader.begin() as connection:
+            yield connection
 
     def close(self) -> None:
         self.engine.dispose()

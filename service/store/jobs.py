@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import Select, func, select, tuple_, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -150,9 +150,9 @@ class JobStore:
         """The job an earlier request with the same key made; refuses the key for another request."""
         if idempotency is None:
             return None
-        with self._database.reading() as session:
+        with self._database.reading() as connection:
             query = select(JobRow).where(JobRow.kind == kind, JobRow.idempotency_key == idempotency.key)
-            row = session.scalars(query).one_or_none()
+            row = connection.execute(query).one_or_none()
             if row is None:
                 return None
             if row.request_hash != idempotency.request_hash:
@@ -165,8 +165,8 @@ class JobStore:
         # A text that could not be an id may be one that the database cannot even be asked for.
         if re.fullmatch(ID_PATTERN, job_id) is None:
             raise NotFoundError(f"no {kind or 'job'} {job_id}")
-        with self._database.reading() as session:
-            row = session.get(JobRow, job_id)
+        with self._database.reading() as connection:
+            row = connection.execute(select(JobRow).where(JobRow.id == job_id)).one_or_none()
             if row is None or (kind is not None and row.kind != kind):
                 raise NotFoundError(f"no {kind or 'job'} {job_id}")
             return Job.model_validate(row)
@@ -178,8 +178,8 @@ class JobStore:
             .order_by(JobRow.created_at.desc(), JobRow.id.desc())
             .limit(1)
         )
-        with self._database.reading() as session:
-            row = session.scalars(query).one_or_none()
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
             return None if row is None else Job.model_validate(row)
 
     def page(
@@ -187,14 +187,21 @@ class JobStore:
     ) -> JobPage:
         """Jobs of a kind, newest first. A cursor continues where the page that gave it ended."""
         query = select(JobRow).where(JobRow.kind == kind)
-        if states:
-            query = query.where(JobRow.state.in_([str(state) for state in states]))
         if cursor is not None:
             created_at, _, job_id = cursor.partition("_")
             query = query.where(tuple_(JobRow.created_at, JobRow.id) < tuple_(created_at, job_id))
-        query = query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(limit + 1)
-        with self._database.reading() as session:
-            jobs = [Job.model_validate(row) for row in session.scalars(query)]
+        if states:
+            # The newest of each state, and of these the newest: no index gives several states in one order.
+            of_each = (
+                _newest(query.where(JobRow.state == state), JobRow, limit + 1).subquery()
+                for state in sorted(set(states))
+            )
+            found = union_all(*(select(of_one) for of_one in of_each)).subquery()
+            query = _newest(select(found), found.c, limit + 1)
+        else:
+            query = _newest(query, JobRow, limit + 1)
+        with self._database.reading() as connection:
+            jobs = [Job.model_validate(row) for row in connection.execute(query)]
         more = len(jobs) > limit
         jobs = jobs[:limit]
         return JobPage(jobs, f"{jobs[-1].created_at}_{jobs[-1].id}" if more else None)
@@ -206,8 +213,8 @@ class JobStore:
             .where(JobRow.state.in_([str(state) for state in ACTIVE]))
             .order_by(JobRow.queued_at, JobRow.id)
         )
-        with self._database.reading() as session:
-            return [Job.model_validate(row) for row in session.scalars(query)]
+        with self._database.reading() as connection:
+            return [Job.model_validate(row) for row in connection.execute(query)]
 
     def queue(self, kind: JobKind) -> list[str]:
         """The ids of the jobs of a kind that wait, in their order."""
@@ -216,8 +223,8 @@ class JobStore:
             .where(JobRow.state == JobState.QUEUED, JobRow.kind == kind)
             .order_by(JobRow.queued_at, JobRow.id)
         )
-        with self._database.reading() as session:
-            return list(session.scalars(query))
+        with self._database.reading() as connection:
+            return list(connection.scalars(query))
 
     def progress_of_runs_at_work(self) -> dict[str, dict[str, Any]]:
         """What each run that is neither over nor queued has told of its progress, by the run's id."""
@@ -229,8 +236,8 @@ class JobStore:
     def counts(self) -> dict[tuple[str, str], int]:
         """How many jobs there are of each kind in each state."""
         query = select(JobRow.kind, JobRow.state, func.count()).group_by(JobRow.kind, JobRow.state)
-        with self._database.reading() as session:
-            return {(kind, state): count for kind, state, count in session.execute(query)}
+        with self._database.reading() as connection:
+            return {(kind, state): count for kind, state, count in connection.execute(query)}
 
     @contextmanager
     def editing(self, job_id: str) -> Iterator[JobEdit]:
@@ -254,11 +261,15 @@ class JobStore:
             .order_by(EventRow.sequence)
             .limit(limit)
         )
-        with self._database.reading() as session:
+        with self._database.reading() as connection:
             return [
                 Event(sequence=row.sequence, kind=EventKind(row.kind), at=row.at, data=row.data)
-                for row in session.scalars(query)
+                for row in connection.execute(query)
             ]
+
+
+def _newest(query: Select[Any], columns: Any, limit: int) -> Select[Any]:
+    return query.order_by(columns.created_at.desc(), columns.id.desc()).limit(limit)
 
 
 def new_job_id() -> str:

@@ -44,6 +44,7 @@ class JobRow(Base):
     __table_args__ = (
         UniqueConstraint("kind", "idempotency_key", name="one_job_per_idempotency_key"),
         Index("jobs_newest_first", "kind", "created_at", "id"),
+        Index("jobs_newest_first_by_state", "kind", "state", "created_at", "id"),
         Index("jobs_by_state", "state"),
         Index(
             "one_preparation_at_a_time_per_name",

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from service.domain.job_folder import now
 from service.store.database import Database
@@ -26,8 +26,11 @@ class Caller(NamedTuple):
 
 
 class TokenStore:
+    """The tokens in the database; `changes` counts what this store itself has changed of them."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.changes = 0
 
     def create(self, name: str, scopes: Iterable[Scope]) -> str:
         """Makes a token, stores its hash and returns the token: it cannot be read again."""
@@ -37,21 +40,26 @@ class TokenStore:
 
     def accept(self, name: str, token: str, scopes: Iterable[Scope]) -> None:
         """Makes a token chosen elsewhere valid; doing so again changes only its name and scopes."""
-        row = TokenRow(hash=_hash(token), name=name, scopes=sorted(scopes), created_at=now())
+        row = TokenRow(hash=self.key_of(token), name=name, scopes=sorted(scopes), created_at=now())
         with self._database.transaction() as session:
             session.merge(row)
+        self.changes += 1
 
     def find(self, token: str) -> Caller | None:
         """Whose a token is and what it may do; None when it is not known."""
-        with self._database.reading() as session:
-            row = session.get(TokenRow, _hash(token))
+        query = select(TokenRow.hash, TokenRow.name, TokenRow.scopes).where(
+            TokenRow.hash == self.key_of(token)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
             return None if row is None else Caller(row.hash, row.name, frozenset(row.scopes))
 
     def any_exist(self) -> bool:
-        with self._database.reading() as session:
-            return bool(session.scalar(select(func.count()).select_from(TokenRow)))
+        with self._database.reading() as connection:
+            return connection.scalar(select(TokenRow.hash).limit(1)) is not None
 
-
-def _hash(token: str) -> str:
-    # The token is 256 random bits, so a plain hash cannot be searched; a slow one would only cost requests.
-    return hashlib.sha256(token.encode()).hexdigest()
+    @staticmethod
+    def key_of(token: str) -> str:
+        """The hash by which a token is known."""
+        # It is 256 random bits, so a plain hash cannot be searched; a slow one would only cost requests.
+        return hashlib.sha256(token.encode()).hexdigest()

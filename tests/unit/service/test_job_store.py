@@ -143,6 +143,26 @@ def test_pages_follow_one_another_newest_first(store: JobStore) -> None:
     assert times == sorted(times, reverse=True)
 
 
+@pytest.mark.parametrize("states", [[JobState.FAILED], [JobState.QUEUED, JobState.FAILED, JobState.QUEUED]])
+def test_pages_of_some_states_are_all_runs_less_the_others(store: JobStore, states: list[JobState]) -> None:
+    for number in range(12):
+        job = queued(store)
+        if number % 4:
+            with store.editing(job.id) as edit:
+                edit.move_to(JobState.FAILED if number % 4 == 1 else JobState.SUCCEEDED)
+    wanted = [job.id for job in store.page("run").items if job.state in states]
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = store.page("run", states=states, limit=2, cursor=cursor)
+        found += [job.id for job in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert found == wanted
+    assert len(found) >= 3
+
+
 def test_an_active_job_is_not_deleted_and_an_ended_one_is_gone(store: JobStore) -> None:
     job = queued(store)
     with pytest.raises(ConflictError, match="stop it"):

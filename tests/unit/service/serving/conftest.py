@@ -142,6 +142,7 @@ def leave_run(folder: Path, dataset: Path, seed: int) -> Job:
         finished_at=now(),
         progress_offset=0,
         events_offset=0,
+        last_sequence=0,
     )
 
 

@@ -37,6 +37,7 @@ from service.domain.resolved_run import Allocation, DatasetPin, ResolvedRun
 from service.domain.spec import RunSpec
 from service.domain.state import JobState
 from service.settings import Settings
+from service.store.database import Database
 from service.store.jobs import new_job_id
 
 PASSWORD = "of-the-tests"
@@ -131,6 +132,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'tandem.db'}"
     server: Postgres = request.getfixturevalue("postgres")
     return server.new_database()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.close()
 
 
 class Head(ThreadingHTTPServer):

@@ -71,12 +71,16 @@ with-security-parameters = false
 [dictionaries]
 runs.values = {json.dumps(list(RUNS))}
 names.values = {json.dumps(["paints", *DATASETS])}
+networks.values = ["alexnet-tiny"]
+recipes.values = ["quick"]
 
 [parameters]
 "path.run_id" = {{ dictionary = "runs", probability = 0.6 }}
 "path.name" = {{ dictionary = "names", probability = 0.6 }}
 "body.run_id" = {{ dictionary = "runs", probability = 0.6 }}
 "body.dataset" = {{ dictionary = "names", probability = 0.6 }}
+"body.model.preset" = {{ dictionary = "networks", probability = 0.6 }}
+"body.recipe.preset" = {{ dictionary = "recipes", probability = 0.6 }}
 
 # No schema says which bytes are a photo (415, 422). That too many photos are refused with a 413 is right, and
 # missing from what schemathesis takes for a refusal.
@@ -146,6 +150,7 @@ def test_what_is_begun_and_stopped_is_answered_as_the_document_says(api: str, ph
     assert post("/datasets/{name}/stop", name="begun").status_code == 202
 
 
+@pytest.mark.timeout(1800)
 def test_whatever_is_asked_the_answer_is_one_that_the_document_describes(api: str, tmp_path: Path) -> None:
     config, report = tmp_path / "schemathesis.toml", tmp_path / "report.json"
     config.write_text(CONFIG)

@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
+import requests
+import schemathesis
 from pydantic import SecretStr
 
 from service.client import Client
@@ -40,6 +42,12 @@ RUNS = {
     )
 }
 DATASETS = [f"paints-{number}" for number in range(12)]
+
+SPEC = {
+    "dataset": "paints",
+    "model": {"preset": "alexnet-tiny"},
+    "recipe": {"preset": "quick", "max_steps": 2, "global_batch_size": 32},
+}
 
 CONFIG = f"""
 seed = 2012
@@ -123,6 +131,26 @@ def api(settings: Settings, photos: Path) -> Iterator[str]:
         _stop_all(client)
 
 
+def test_what_is_begun_and_stopped_is_answered_as_the_document_says(api: str, photos: Path) -> None:
+    """Chance does not find a run that fits a dataset, nor a folder of photos."""
+    document = schemathesis.openapi.from_url(f"{api}/openapi.json")
+
+    def post(path: str, body: dict[str, Any] | None = None, **names: str) -> requests.Response:
+        sent = {} if body is None else {"body": body}
+        case = document[f"/api/v1{path}"]["POST"].Case(path_parameters=names, **sent)
+        return case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"})
+
+    run = post("/runs", SPEC)
+    assert run.status_code == 202
+    stopped = post("/runs/{run_id}/stop", {"mode": "now"}, run_id=run.json()["id"])
+    assert stopped.status_code == 202
+
+    source = {"path": str(photos)}
+    assert post("/datasets", {"name": "begun", "source": source, "image_size": 72}).status_code == 202
+    assert post("/datasets/{name}/stop", name="begun").status_code == 202
+
+
+@pytest.mark.timeout(1800)
 def test_whatever_is_asked_the_answer_is_one_that_the_document_describes(api: str, tmp_path: Path) -> None:
     config, report = tmp_path / "schemathesis.toml", tmp_path / "report.json"
     config.write_text(CONFIG)
@@ -184,14 +212,7 @@ def _train(client: Client, photos: Path) -> None:
     while not (dataset := client.datasets.get("paints")).state.is_terminal:
         time.sleep(0.3)
     assert dataset.manifest is not None, dataset.reason
-    run = client.runs.create(
-        {
-            "dataset": "paints",
-            "model": {"preset": "alexnet-tiny"},
-            "recipe": {"preset": "quick", "max_steps": 2, "global_batch_size": 32},
-            "publish": {"model": "paints"},
-        }
-    )
+    run = client.runs.create({**SPEC, "publish": {"model": "paints"}})
     while not (found := client.runs.get(run.id)).state.is_terminal:
         time.sleep(0.3)
     assert (found.state, found.reason) == (JobState.SUCCEEDED, None)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import json
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import anyio
 from anyio.to_thread import run_sync
-from sse_starlette import ServerSentEvent
+from pydantic_core import to_json
 
 from service.domain.events import Event, EventKind
 from service.domain.job import Job
@@ -187,12 +186,16 @@ def _replay_some(jobs: JobStore, job_id: str, sequence: int) -> _Replayed:
 
 
 def _event_frame(event: Event) -> bytes:
-    data = json.dumps({"at": event.at, **event.data})
-    return ServerSentEvent(data=data, event=event.kind, id=str(event.sequence)).encode()
+    return b"id: %d\r\n" % event.sequence + _frame(event.kind, {"at": event.at, **event.data})
 
 
 def _line_frame(line: str) -> bytes:
-    return ServerSentEvent(data=json.dumps({"line": line}), event=EventKind.LOG).encode()
+    return _frame(EventKind.LOG, {"line": line})
+
+
+def _frame(kind: EventKind, data: dict[str, Any]) -> bytes:
+    # JSON has no line breaks, which a frame's data would have to be split at.
+    return b"event: %s\r\ndata: %s\r\n\r\n" % (kind.encode(), to_json(data))
 
 
 def _is_over(jobs: JobStore, job_id: str) -> bool:

@@ -73,17 +73,19 @@ def log_tail(job: Job, lines: int) -> list[str]:
 def checkpoints(job: Job) -> list[dict[str, Any]]:
     """The whole checkpoints a run keeps, oldest first."""
     found = []
-    folder = job.work.checkpoints
-    for name in job.work.checkpoint_names():
+    work = job.work
+    # Texts, for making and hashing paths would be half of what a page of runs costs.
+    folder = str(work.checkpoints)
+    for name in work.checkpoint_names():
         # A run that still trains lets go of its older checkpoints.
         with suppress(FileNotFoundError):
-            size = _size_bytes(folder / name)
+            size = _size_bytes(f"{folder}/{name}")
             found.append({"name": name, "step": step_of(name), "size_bytes": size})
     return found
 
 
 @lru_cache(maxsize=4096)
-def _size_bytes(checkpoint: Path) -> int:
+def _size_bytes(checkpoint: str) -> int:
     """Of all its files. A checkpoint that is whole stays as it is, so each is measured once."""
     with os.scandir(checkpoint) as files:
         return sum(file.stat().st_size for file in files)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import alembic.command
 import alembic.config
+from pydantic_core import from_json
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
@@ -83,9 +84,9 @@ def _said(error: SQLAlchemyError) -> str:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, json_deserializer=from_json)
     patience = {} if "timeout" in url.query else {"timeout": SQLITE_BUSY_SECONDS}
-    engine = create_engine(url, connect_args=patience)
+    engine = create_engine(url, connect_args=patience, json_deserializer=from_json)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select, func, select, tuple_, union_all
+from sqlalchemy import Row, Select, func, select, tuple_, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -159,7 +159,7 @@ class JobStore:
                 raise IdempotencyMismatchError(
                     f"Idempotency-Key {idempotency.key!r} was used for another request: send a new key"
                 )
-            return Job.model_validate(row)
+            return _job(row)
 
     def get(self, job_id: str, kind: JobKind | None = None) -> Job:
         # A text that could not be an id may be one that the database cannot even be asked for.
@@ -169,7 +169,7 @@ class JobStore:
             row = connection.execute(select(JobRow).where(JobRow.id == job_id)).one_or_none()
             if row is None or (kind is not None and row.kind != kind):
                 raise NotFoundError(f"no {kind or 'job'} {job_id}")
-            return Job.model_validate(row)
+            return _job(row)
 
     def newest_named(self, kind: JobKind, name: str) -> Job | None:
         query = (
@@ -180,7 +180,7 @@ class JobStore:
         )
         with self._database.reading() as connection:
             row = connection.execute(query).one_or_none()
-            return None if row is None else Job.model_validate(row)
+            return None if row is None else _job(row)
 
     def page(
         self, kind: JobKind, *, states: Collection[JobState] = (), limit: int = 50, cursor: str | None = None
@@ -201,7 +201,7 @@ class JobStore:
         else:
             query = _newest(query, JobRow, limit + 1)
         with self._database.reading() as connection:
-            jobs = [Job.model_validate(row) for row in connection.execute(query)]
+            jobs = [_job(row) for row in connection.execute(query)]
         more = len(jobs) > limit
         jobs = jobs[:limit]
         return JobPage(jobs, f"{jobs[-1].created_at}_{jobs[-1].id}" if more else None)
@@ -214,7 +214,7 @@ class JobStore:
             .order_by(JobRow.queued_at, JobRow.id)
         )
         with self._database.reading() as connection:
-            return [Job.model_validate(row) for row in connection.execute(query)]
+            return [_job(row) for row in connection.execute(query)]
 
     def queue(self, kind: JobKind) -> list[str]:
         """The ids of the jobs of a kind that wait, in their order."""
@@ -266,6 +266,11 @@ class JobStore:
                 Event(sequence=row.sequence, kind=EventKind(row.kind), at=row.at, data=row.data)
                 for row in connection.execute(query)
             ]
+
+
+def _job(row: Row[Any]) -> Job:
+    # As a dict: asking a row for one attribute after the other takes twice as long.
+    return Job.model_validate(row._asdict())
 
 
 def _newest(query: Select[Any], columns: Any, limit: int) -> Select[Any]:

@@ -152,6 +152,12 @@ class DatabaseUnavailableError(ServiceError):
     code = "database_unavailable"
 
 
+class StorageUnavailableError(ServiceError):
+    """A folder that all runs, datasets or models lie in is not there: its disk may be gone for a while."""
+
+    code = "storage_unavailable"
+
+
 class ClusterUnreachableError(ServiceError):
     """Ray's head does not answer."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,10 @@ class Settings(BaseSettings):
         default=(),
         description="folders and URLs a server with tokens may read photos below, separated by ':'",
     )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="origins, separated by ',', whose web pages may ask the API from a browser",
+    )
     requests_per_second: float = Field(default=500, gt=0, description="how many each token may send")
     max_upload_bytes: int = Field(default=20 * 2**20, gt=0, description="largest body /classify accepts")
 
@@ -45,6 +50,22 @@ class Settings(BaseSettings):
     @classmethod
     def _split_roots(cls, roots: object) -> object:
         return parse_roots(roots) if isinstance(roots, str) else roots
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, origins: object) -> object:
+        return tuple(re.split(r"[,\s]+", origins.strip(", "))) if isinstance(origins, str) else origins
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _named(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in filter(None, origins):
+            if not re.fullmatch(r"https?://[a-z0-9.\[\]:-]+", origin):
+                raise ValueError(
+                    f"{origin!r} is not an origin: write scheme, host and port alone, in small letters, as in"
+                    " https://photos.example:8443"
+                )
+        return tuple(filter(None, origins))
 
     @property
     def datasets(self) -> Path:
@@ -61,6 +82,11 @@ class Settings(BaseSettings):
     @property
     def logs(self) -> Path:
         return self.home / "logs"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All that lie in home and hold what Tandem keeps."""
+        return (self.datasets, self.runs, self.models, self.logs)
 
     @property
     def resolved_database_url(self) -> str:

@@ -87,6 +87,11 @@ class Trainer:
         """Whether the recipe's last step is done."""
         return self.step >= self.total_steps
 
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step, as `StepReport` has it."""
+        return self._schedule.rates(self.step, self.epoch).base
+
     def train_epoch(self, batches: Iterable[Batch]) -> Iterator[StepReport]:
         """One step for each batch, until there are none or the recipe's last step is done.
 

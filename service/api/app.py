@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Final
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from service.api import classify, datasets, events, health, models, page, runs
 from service.api.document import DESCRIPTION, Api, operation_id
+from service.api.foreign_pages import RefuseForeignPages
 from service.api.metrics import MeasureRequests
 from service.api.security import LOOPBACK_HOSTS
 from service.api.state import ControlPlane
-from service.api.trace import TraceRequests
+from service.api.trace import REQUEST_ID, TraceRequests
 from service.http import problems
+from service.http.limit_bodies import LimitBodies
 from service.settings import Settings
+
+MAX_JSON_BYTES: Final = 2**20
+CLASSIFY: Final = re.compile(r"/api/v1/(models/[^/]+/(versions/[^/]+/)?)?classify")
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -38,13 +46,24 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("tandem"),
         description=DESCRIPTION,
         generate_unique_id_function=operation_id,
+        redirect_slashes=False,
         lifespan=lifespan,
     )
     app.state.control_plane = plane
+    app.add_middleware(LimitBodies, limit_bytes=MAX_JSON_BYTES, but_for=CLASSIFY)
     app.add_middleware(MeasureRequests, metrics=plane.metrics)
     if not plane.tokens.any_exist():
         # Without tokens only this machine may ask, and no web page may ask through a name of its own.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_HOSTS)
+        app.add_middleware(RefuseForeignPages, allowed=settings.cors_origins)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", REQUEST_ID],
+            expose_headers=["Location", "Retry-After", REQUEST_ID],
+        )
     # Around the others, for what they refuse is answered, and told of, like all else.
     app.add_middleware(TraceRequests)
     problems.install(app)

@@ -55,10 +55,11 @@ _OF_GUARDED: Final = tuple(
             errors.ForbiddenError,
             errors.RateLimitedError,
             errors.DatabaseUnavailableError,
+            errors.StorageUnavailableError,
         ),
     )
 )
-_OF_JSON: Final = (UNREADABLE_BODY, NOT_JSON)
+_OF_JSON: Final = (UNREADABLE_BODY, NOT_JSON, kind_of(errors.PayloadTooLargeError))
 
 
 def refusals(*known: type[ServiceError | PipelineError | ModelError]) -> Responses:

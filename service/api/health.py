@@ -12,6 +12,7 @@ from sqlalchemy import text
 from service.api.dependencies import Plane
 from service.api.security import require
 from service.domain.answers import Readiness
+from service.domain.storage import require_folder
 from service.errors import ServiceError
 
 router = APIRouter(tags=["health"])
@@ -25,14 +26,19 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "something does not answer"}})
 def readyz(plane: Plane, response: Response) -> Readiness:
-    """200 when database, Ray and serving all answer; else 503, saying which does not."""
+    """200 when database, storage, Ray and serving all answer; else 503, saying which does not."""
 
     def database() -> None:
         with plane.database.reading() as connection:
             connection.execute(text("SELECT 1"))
 
+    def storage() -> None:
+        for folder in plane.settings.folders:
+            require_folder(folder)
+
     checks = {
         "database": database,
+        "storage": storage,
         "ray": plane.cluster.resources,
         "serving": plane.serving.ping,
     }
@@ -44,7 +50,7 @@ def readyz(plane: Plane, response: Response) -> Readiness:
 
 @router.get("/metrics", dependencies=[Depends(require("read"))], response_class=PlainTextResponse)
 def metrics(plane: Plane) -> Response:
-    """Prometheus text: HTTP requests by route, jobs by kind and state."""
+    """Prometheus text: HTTP requests by route, jobs by kind and state, how far each run at work is."""
     return Response(generate_latest(plane.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -1,9 +1,10 @@
-"""What Prometheus scrapes from the control plane: HTTP requests, and jobs by kind and state."""
+"""What Prometheus scrapes from the control plane: HTTP requests, jobs by kind and state, runs at work."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -24,6 +25,7 @@ class Metrics:
             "tandem_http_seconds", "Time to answer", ["method", "route"], registry=self.registry
         )
         self.registry.register(_JobCounts(jobs))
+        self.registry.register(_RunsAtWork(jobs))
 
 
 class _JobCounts(Collector):
@@ -37,6 +39,31 @@ class _JobCounts(Collector):
         for (kind, state), count in self._jobs.counts().items():
             family.add_metric([kind, state], count)
         yield family
+
+
+class _RunsAtWork(Collector):
+    """How far each run at work is, by its id; one that is over is told of no more: ids do not add up."""
+
+    GAUGES: ClassVar[Mapping[str, str]] = {
+        "step": "Steps a run at work has done",
+        "total_steps": "Steps a run at work is to do",
+        "images_per_second": "Images a run at work trains on in a second",
+        "loss": "Loss of a run at work, at its newest step that was logged",
+    }
+
+    def __init__(self, jobs: JobStore) -> None:
+        self._jobs = jobs
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        at_work = self._jobs.progress_of_runs_at_work()
+        for field, meaning in self.GAUGES.items():
+            family = GaugeMetricFamily(f"tandem_run_{field}", meaning, labels=["run"])
+            for run_id, progress in at_work.items():
+                if progress.get(field) is not None:
+                    family.add_metric([run_id], progress[field])
+            yield family
+        waiting = len(self._jobs.queue("run"))
+        yield GaugeMetricFamily("tandem_queue_length", "Runs that wait for their turn", value=waiting)
 
 
 class MeasureRequests:

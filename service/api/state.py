@@ -42,7 +42,7 @@ class ControlPlane:
     @classmethod
     def open(cls, settings: Settings) -> ControlPlane:
         """Opens the database and lays the collaborators out; nothing runs before `start`."""
-        for folder in (settings.datasets, settings.runs, settings.models, settings.logs):
+        for folder in settings.folders:
             folder.mkdir(parents=True, exist_ok=True)
         database = Database(settings.resolved_database_url)
         tokens = TokenStore(database)

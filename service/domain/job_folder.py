@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from service.domain.storage import require_folder
+
 
 @dataclass(frozen=True)
 class JobFolder:
@@ -64,8 +66,14 @@ class JobFolder:
         """Held by the process that trains here: `sole_attempt.py`."""
         return self.path / "lock"
 
+    def require_storage(self) -> None:
+        """Raises `StorageUnavailableError` when not this folder alone is gone, but the place it lies in."""
+        require_folder(self.path.parent)
+
     def create(self, specification: dict[str, Any]) -> None:
-        """Lays a new folder out."""
+        """Lays a new folder out. Raises `StorageUnavailableError` when the place it is to lie in is gone."""
+        # Never made anew: what is mounted there later would hide it.
+        self.require_storage()
         self.log.parent.mkdir(parents=True)
         self.checkpoints.mkdir()
         write_json(self.specification, specification)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -45,6 +46,7 @@ STATUS_OF: Final[Mapping[type[Exception], HTTPStatus]] = MappingProxyType(
         errors.UndecodableImageError: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.DatabaseUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.StorageUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.ClusterUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.ServingUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
         PipelineError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -61,6 +63,7 @@ HEADERS_OF: Final[Mapping[type[Exception], Mapping[str, str]]] = MappingProxyTyp
         errors.RateLimitedError: {"Retry-After": "1"},
         errors.OverloadedError: {"Retry-After": "1"},
         errors.DatabaseUnavailableError: {"Retry-After": "5"},
+        errors.StorageUnavailableError: {"Retry-After": "5"},
         errors.ClusterUnreachableError: {"Retry-After": "5"},
         errors.ServingUnreachableError: {"Retry-After": "5"},
     }
@@ -119,19 +122,22 @@ class ProblemResponse(JSONResponse):
     media_type = MEDIA_TYPE
 
     def render(self, content: Problem) -> bytes:
-        return content.model_dump_json().encode(errors="replace")
+        text = json.dumps(content.model_dump(), ensure_ascii=False, separators=(",", ":"))
+        return text.encode(errors="replace")
 
 
 def install(app: FastAPI) -> None:
     """Makes every error that leaves one of the application's routes a problem document."""
     for room in (ServiceError, PipelineError, ModelError):
-        app.add_exception_handler(room, _on_known_error)
+        app.add_exception_handler(room, answer_to)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(OSError, _on_storage_fault)
     app.add_exception_handler(Exception, _on_unexpected_error)
 
 
-async def _on_known_error(request: Request, error: Exception) -> JSONResponse:
+async def answer_to(request: Request, error: Exception) -> JSONResponse:
+    """The problem document for one of the rooms' own errors."""
     assert isinstance(error, ServiceError | PipelineError | ModelError)
     kind = kind_of(type(error))
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -162,6 +168,14 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         return _answer(status, "method_not_allowed", detail, headers={"Allow": allowed})
     code = status.phrase.lower().replace(" ", "_").replace("-", "_")
     return _answer(status, code, error.detail, headers=error.headers or {})
+
+
+async def _on_storage_fault(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OSError)
+    log.error("storage_failed", path=request.url.path, exc_info=error)
+    detail = f"the server cannot use its files ({error.strerror}): see its disks, and its log for which file"
+    fault = errors.StorageUnavailableError(detail)
+    return await answer_to(request, fault)
 
 
 def _allowed_methods(request: Request) -> str:

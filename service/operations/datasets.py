@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from service.domain.job import Job
 from service.domain.job_folder import JobFolder
 from service.domain.spec import DatasetSpec, Preparation
 from service.domain.state import JobState
+from service.domain.storage import remove_folder, require_folder
 from service.errors import ConflictError, FieldProblem, ForbiddenSourceError, InvalidSpecError, NotFoundError
 from service.settings import Settings
 from service.source_roots import is_below
@@ -35,7 +36,10 @@ class Dataset(NamedTuple):
 
 
 class DatasetOperations:
-    """The verbs on datasets. Thread-safe. A folder with a manifest is a dataset, whoever prepared it."""
+    """The verbs on datasets. Thread-safe. A folder with a manifest is a dataset, whoever prepared it.
+
+    All of them raise `StorageUnavailableError` while the folder of all datasets is not there.
+    """
 
     def __init__(self, settings: Settings, jobs: JobStore) -> None:
         self._settings = settings
@@ -47,6 +51,7 @@ class DatasetOperations:
         `confined` limits sources to `TANDEM_SOURCE_ROOTS`. Raises `ConflictError` when the name is taken and
         `InvalidSpecError` or `ForbiddenSourceError` for a source that cannot be read.
         """
+        require_folder(self._settings.datasets)
         if self._path(spec.name).exists():
             raise ConflictError(
                 f"dataset {spec.name!r} exists: choose another name, or delete it with"
@@ -69,15 +74,22 @@ class DatasetOperations:
 
     def list(self) -> list[Dataset]:
         """Every dataset that is whole, and every one whose newest preparation did not end in one."""
-        folders = self._settings.datasets
-        whole = {path.parent.name for path in folders.glob("*/manifest.json")} if folders.is_dir() else set()
+        require_folder(self._settings.datasets)
+        whole = {path.parent.name for path in self._settings.datasets.glob("*/manifest.json")}
         prepared = {job.name for job in self._jobs.page("dataset", limit=1000).items if job.name}
-        return [self.get(name) for name in sorted(whole | prepared) if not name.startswith(".")]
+        found = []
+        for name in sorted(whole | prepared):
+            # One that was removed by hand is none, whatever is known of its preparation.
+            with suppress(NotFoundError):
+                found.append(self.get(name))
+        return [dataset for dataset in found if not dataset.name.startswith(".")]
 
     def get(self, name: str) -> Dataset:
         path = self._path(name)
         manifest = Manifest.load(path) if (path / "manifest.json").is_file() else None
         job = self._jobs.newest_named("dataset", name)
+        if manifest is None:
+            require_folder(path.parent)
         if manifest is None and (job is None or job.state is JobState.SUCCEEDED):
             raise NotFoundError(f"no dataset {name!r}: see GET /api/v1/datasets")
         return Dataset(name, job, manifest)
@@ -94,8 +106,8 @@ class DatasetOperations:
         if not dataset.state.is_terminal:
             raise ConflictError(f"dataset {name!r} is {dataset.state}: wait for it or stop it")
         if dataset.manifest is not None:
-            shutil.rmtree(self._path(name))
-        shutil.rmtree(staging_path(self._path(name)), ignore_errors=True)
+            remove_folder(self._path(name))
+        remove_folder(staging_path(self._path(name)), ignore_errors=True)
         while (job := self._jobs.newest_named("dataset", name)) is not None:
             self._jobs.delete(job.id)
 

@@ -11,6 +11,7 @@ import structlog
 
 from service.domain.events import EventKind
 from service.domain.job import Job
+from service.errors import StorageUnavailableError
 from service.operations.advance import Signs
 from service.store.jobs import JobEdit
 
@@ -47,11 +48,18 @@ class News(NamedTuple):
 
 
 def read_news(job: Job) -> News:
-    return News(
-        progress=_read_lines(job.work.progress, job.progress_offset),
-        events=_read_lines(job.work.events, job.events_offset),
-        attempt_at=job.attempt.started_at if job.attempt else "",
-    )
+    """Raises `StorageUnavailableError` while the files cannot be read: what is in them is news later."""
+    try:
+        news = News(
+            progress=_read_lines(job.work.progress, job.progress_offset),
+            events=_read_lines(job.work.events, job.events_offset),
+            attempt_at=job.attempt.started_at if job.attempt else "",
+        )
+    except OSError as error:
+        raise StorageUnavailableError(f"{error.filename} cannot be read: {error.strerror}") from error
+    # After reading: a file that was not there may have been taken away with all others.
+    job.work.require_storage()
+    return news
 
 
 def record(edit: JobEdit, news: News) -> None:

@@ -24,11 +24,14 @@ def stop(jobs: JobStore, job: Job, mode: StopMode, grace_seconds: float) -> tupl
     """Asks a job to stop; returns it, and whether that changed anything.
 
     A job that is over stays as it is. `graceful` lets it finish its step and write a checkpoint for as long
-    as the grace lasts; `now` does not. A second request may only hasten the first.
+    as the grace lasts, and raises `StorageUnavailableError` while it cannot be told; `now` does not. A second
+    request may only hasten the first.
     """
     with jobs.editing(job.id) as edit:
         if edit.state.is_terminal:
             return jobs.get(job.id), False
+        if mode == "graceful" and edit.state is not JobState.QUEUED:
+            job.work.require_storage()
         deadline = datetime.now(UTC) + timedelta(seconds=0 if mode == "now" else grace_seconds)
         edit.row.stop_mode = mode
         edit.row.stop_deadline = deadline.isoformat()

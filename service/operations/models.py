@@ -35,8 +35,10 @@ class ModelOperations:
         It is seen once the serving process has tried it, and the alias moves to it then. Whatever goes wrong
         leaves nothing: `NotFoundError` for a checkpoint that is not there, `ConflictError` when there is none
         or its dataset has changed or gone, `UnfitCheckpointError` when it is damaged or does not classify,
-        `ServingUnreachableError` when nobody can say.
+        `ServingUnreachableError` when nobody can say, `StorageUnavailableError` where files are out of reach.
         """
+        self._models.require_storage()
+        job.work.require_storage()
         if alias is not None:
             check_alias(alias)
         source = _checkpoint(job, checkpoint)

@@ -11,7 +11,7 @@ from service.cluster.jobs import ClusterResources
 from service.domain.job import Job
 from service.domain.resolved_run import Allocation, ResolvedRun
 from service.domain.state import JobState
-from service.errors import ClusterUnreachableError, LostFolderError
+from service.errors import ClusterUnreachableError, LostFolderError, StorageUnavailableError
 
 
 class Queue:
@@ -33,7 +33,8 @@ class Queue:
     def reason_to_wait(self, job: Job) -> str | None:
         """Why a queued run cannot start yet; None when it can, and from then on it counts as at work.
 
-        Raises `ClusterUnreachableError`, and `LostFolderError` for a run whose folder tells nothing of it.
+        Raises `ClusterUnreachableError`, `StorageUnavailableError`, and `LostFolderError` for a run whose
+        folder tells nothing of it.
         """
         allocation = _allocation(job)
         total = self._resources()
@@ -46,7 +47,7 @@ class Queue:
         room = total
         for other in self._at_work:
             # One whose folder was taken away ends by itself.
-            with suppress(LostFolderError):
+            with suppress(LostFolderError, StorageUnavailableError):
                 room = room.without(_allocation(other))
         if not room.hold(allocation):
             return f"waits for {allocation}: {len(self._at_work)} run(s) at work leave {room}"
@@ -74,4 +75,5 @@ def _allocation(job: Job) -> Allocation:
     try:
         return ResolvedRun.model_validate_json(job.work.specification.read_text()).allocation
     except (OSError, ValidationError) as error:
+        job.work.require_storage()
         raise LostFolderError(f"{job.work.specification} cannot be read: {error}") from error

@@ -13,11 +13,18 @@ from service.cluster.jobs import RayCluster
 from service.domain.failure import Failure
 from service.domain.job import Job
 from service.domain.state import JobState
-from service.errors import ClusterUnreachableError, DatabaseUnavailableError, LostFolderError, ServiceError
+from service.errors import (
+    ClusterUnreachableError,
+    DatabaseUnavailableError,
+    LostFolderError,
+    ServiceError,
+    StorageUnavailableError,
+)
 from service.operations.advance import Advance, advance
 from service.operations.failure import failure_of
 from service.operations.history import News, read_news, record
 from service.operations.models import ModelOperations
+from service.operations.outage import Outage
 from service.operations.queue import Queue
 from service.store.jobs import JobStore
 
@@ -42,7 +49,8 @@ class Reconciler:
         self._wake = threading.Event()
         self._ended = False
         self._unreachable_since: float | None = None
-        self._database_answers = True
+        self._database_outage = Outage("database")
+        self._storage_outage = Outage("storage")
         self._orphans_may_live = True
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
@@ -76,16 +84,13 @@ class Reconciler:
         try:
             self._look_at_all()
         except DatabaseUnavailableError as error:
-            if self._database_answers:
-                log.error("database_unavailable", detail=str(error))
-            self._database_answers = False
-            return
-        if not self._database_answers:
-            log.info("database_is_back")
-        self._database_answers = True
+            self._database_outage.tell(error)
+        else:
+            self._database_outage.tell(None)
 
     def _look_at_all(self) -> None:
-        """One job's trouble does not keep the others waiting."""
+        """One job's trouble does not keep the others waiting. Those whose files are away stay as they are."""
+        storage_fault = None
         active = self._jobs.active()
         queue = Queue(active, self._cluster.resources)
         for job in active:
@@ -94,12 +99,16 @@ class Reconciler:
             except ClusterUnreachableError as error:
                 self._count_silence(job, error)
                 continue
+            except StorageUnavailableError as error:
+                storage_fault = error
+                continue
             except DatabaseUnavailableError:
                 raise
             except Exception:
                 log.exception("reconcile_failed", job=job.id)
                 continue
             self._unreachable_since = None
+        self._storage_outage.tell(storage_fault)
         self._end_orphans()
 
     def _look_at(self, job: Job, queue: Queue) -> None:

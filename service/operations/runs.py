@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from pipeline.shards.manifest import MANIFEST_FILE, Manifest
@@ -12,6 +11,7 @@ from service.domain.job_folder import JobFolder
 from service.domain.resolved_run import DatasetPin, ResolvedRun
 from service.domain.spec import RunSpec
 from service.domain.state import RESUMABLE, JobState
+from service.domain.storage import remove_folder, require_folder
 from service.errors import ConflictError
 from service.operations.allocation import require_room
 from service.operations.resolve import resolve
@@ -30,11 +30,15 @@ class RunOperations:
         self._cluster = cluster
 
     def create(self, spec: RunSpec, idempotency: Idempotency | None = None) -> Job:
-        """Queues a run. Raises what `resolve` raises, and `ClusterUnreachableError`."""
+        """Queues a run.
+
+        Raises what `resolve` raises, `StorageUnavailableError` and `ClusterUnreachableError`.
+        """
         earlier = self._jobs.repeated("run", idempotency)
         if earlier is not None:
             return earlier
         run_id = new_job_id()
+        require_folder(self._settings.datasets)
         dataset = self._settings.datasets / spec.dataset
         resolved = resolve(run_id, spec, dataset, self._models, self._cluster.resources)
         folder = JobFolder(self._settings.runs / run_id)
@@ -53,9 +57,10 @@ class RunOperations:
 
         Raises `ConflictError` for a run that still works or has succeeded, and where its dataset is another
         by now, for it would not go on as it began; `InfeasibleError` when the cluster has lost what the run
-        needs, and `ClusterUnreachableError`.
+        needs, `StorageUnavailableError` and `ClusterUnreachableError`.
         """
         _require_resumable(job.id, job.state)
+        job.work.require_storage()
         if not job.work.specification.is_file():
             raise ConflictError(f"the folder of run {job.id} is gone: start a new run")
         run = ResolvedRun.model_validate_json(job.work.specification.read_text())
@@ -70,8 +75,10 @@ class RunOperations:
     def delete(self, job: Job) -> None:
         """Removes a run, its checkpoints and its history; published models stay, for they are copies.
 
-        Raises `ConflictError` unless the run is over, and while a process that was lost still trains there.
+        Raises `ConflictError` unless the run is over, and while a process that was lost still trains there;
+        `StorageUnavailableError` while its files cannot be removed with it.
         """
+        job.work.require_storage()
         if job.work.is_held():
             raise ConflictError(f"a process of run {job.id} has not ended yet: delete it in a moment")
         folder = job.work.path
@@ -81,7 +88,7 @@ class RunOperations:
             edit.delete()
             if folder.exists():
                 folder.rename(trash)
-        shutil.rmtree(trash, ignore_errors=True)
+        remove_folder(trash, ignore_errors=True)
 
 
 def _require_same_dataset(pin: DatasetPin) -> None:

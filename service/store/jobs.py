@@ -23,7 +23,7 @@ from service.store.tables import EventRow, JobRow
 
 # What the column of a sequence number holds.
 HIGHEST_SEQUENCE: Final = 2**31 - 1
-ID_PATTERN: Final = "[0-9a-f-]{36}"
+ID_PATTERN: Final = "[0-9A-Za-z-]{1,36}"
 CURSOR_PATTERN: Final = rf"^[0-9T:.+-]{{1,40}}_{ID_PATTERN}$"
 
 
@@ -225,6 +225,13 @@ class JobStore:
         )
         with self._database.reading() as connection:
             return list(connection.scalars(query))
+
+    def progress_of_runs_at_work(self) -> dict[str, dict[str, Any]]:
+        """What each run that is neither over nor queued has told of its progress, by the run's id."""
+        states = [str(state) for state in ACTIVE if state is not JobState.QUEUED]
+        query = select(JobRow.id, JobRow.progress).where(JobRow.state.in_(states), JobRow.kind == "run")
+        with self._database.reading() as session:
+            return {row.id: row.progress for row in session.execute(query)}
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many jobs there are of each kind in each state."""

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from model.published import PublishedModel
 from service.domain.job_folder import write_json
 from service.domain.names import NAME_PATTERN, is_version_number
+from service.domain.storage import require_folder
 from service.errors import FieldProblem, InvalidSpecError, NotFoundError
 
 PRODUCTION = "production"
@@ -124,6 +125,10 @@ class ModelStore:
                 raise NotFoundError(f"model {name!r} has no alias {alias!r}")
             del aliases[alias]
             self._write_aliases(name, aliases)
+
+    def require_storage(self) -> None:
+        """Raises `StorageUnavailableError` when the folder of all models is not there."""
+        require_folder(self._root)
 
     @contextmanager
     def candidate(self) -> Iterator[Path]:

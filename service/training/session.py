@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from model.checkpoint_record import CheckpointRecord
 from model.errors import CheckpointNotSavedError, DivergedError
-from model.learning.stall import STALLED_STEPS, StallWatch
+from model.learning.stall import StallWatch
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
 from model.network.dropout import Share
@@ -23,9 +23,10 @@ from pipeline.batches.loader import ShardLoader
 from pipeline.batches.view_cutter import ViewCutter
 from pipeline.batches.views import EvaluationViews
 from pipeline.shards.statistics import Statistics
-from service.domain.events import CheckpointLine, EpochLine, WarningLine
+from service.domain.events import CheckpointLine, EpochLine
 from service.domain.job_folder import JobFolder, checkpoint_name, now
 from service.domain.resolved_run import ResolvedRun
+from service.training import remarks
 from service.training.agreement import Agreement
 from service.training.checkpoints import RunCheckpoints
 from service.training.reporter import Reporter
@@ -105,10 +106,13 @@ class Session:
             if stopped:
                 self._save(needed=True)
                 return
+            rate = self._trainer.learning_rate
             line = self._validate(train_loss, began)
             self._checkpoints.metrics = line.model_dump(include=VALIDATED)
             if self._reporter:
                 self._reporter.event(line)
+                if self._run.recipe.schedule.kind == "plateau" and self._trainer.learning_rate < rate:
+                    self._reporter.event(remarks.plateau(line.epoch, rate, self._trainer.learning_rate))
             self._save(needed=self._trainer.finished)
             yield line
 
@@ -123,7 +127,7 @@ class Session:
                 if self._reporter:
                     self._reporter.step(report, loss)
                     if self._stall.stalled(loss):
-                        self._reporter.event(_stalled(self._stall.chance))
+                        self._reporter.event(remarks.stalled(self._stall.chance))
                     self._tell_of_written(wait=False)
                 if stopped:
                     break
@@ -195,7 +199,7 @@ class Session:
         except CheckpointNotSavedError as error:
             if needed:
                 raise
-            self._reporter.event(_not_saved(error))
+            self._reporter.event(remarks.not_saved(error))
         else:
             if record:
                 self._tell_of_checkpoint(record)
@@ -217,17 +221,3 @@ class Session:
             config=self._run.spec.loading,
             pin_memory=self._device.type == "cuda",
         )
-
-
-def _not_saved(error: CheckpointNotSavedError) -> WarningLine:
-    message = f"{error}; the run goes on and tries again at the next checkpoint: free some space"
-    return WarningLine(at=now(), code="checkpoint_not_saved", message=message)
-
-
-def _stalled(chance: float) -> WarningLine:
-    return WarningLine(
-        at=now(),
-        code="stalled",
-        message=f"the loss has stayed within 1 % of {chance:.3f}, which is what guessing gives, for"
-        f" {STALLED_STEPS:,} steps: try another seed, initialization=fan-in, or another learning_rate",
-    )

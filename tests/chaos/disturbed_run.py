@@ -123,10 +123,11 @@ def train(stack: LocalStack, spec: dict[str, Any], fault: Fault | None = None, a
 
 
 def _strike(stack: LocalStack, run_id: str, fault: Fault) -> None:
-    while not fault(stack, run_id):
-        if stack.client.runs.get(run_id).state.is_terminal:
-            raise MissedError
+    while not stack.client.runs.get(run_id).state.is_terminal:
+        if fault(stack, run_id):
+            return
         time.sleep(LOOK_SECONDS)
+    raise MissedError
 
 
 def _see_through(stack: LocalStack, run_id: str) -> None:

@@ -104,3 +104,19 @@ def test_ten_views_answer_too(client: Client, trained: Run) -> None:
     answer = client.classify([buffer.getvalue()], model="paints", views=10, top_k=4)
     assert answer.predictions[0].top_k[0].label == "blue"
     assert sum(guess.probability for guess in answer.predictions[0].top_k) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_run_that_starts_from_a_model_begins_with_what_that_has_learnt(
+    client: Client, dataset: str, trained: Run
+) -> None:
+    run = client.runs.create(
+        {
+            "dataset": dataset,
+            "model": {"preset": "alexnet-tiny"},
+            "recipe": {"preset": "quick", "max_steps": 1, "global_batch_size": 32},
+            "start_from": {"model": "paints-by-itself"},
+        }
+    )
+    assert list(client.runs.events(run.id))[-1].data["state"] == "succeeded"
+    (first,) = client.runs.metrics(run.id)
+    assert first["loss"] < 0.8 * client.runs.metrics(trained.id)[0]["loss"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from service.client import Client
@@ -14,6 +16,8 @@ from service.domain.state import JobState
 from service.stack.up import Stack
 
 pytestmark = pytest.mark.cluster
+
+PATIENCE_SECONDS = 30.0
 
 ENDLESS = {
     "model": {"preset": "alexnet-tiny"},
@@ -39,17 +43,53 @@ def ended(client: Client, run: Run) -> Run:
     return found
 
 
-def living_actors(stack: Stack) -> list[dict[str, object]]:
-    """Actors that Ray still holds, but for the one it keeps for all runs of a cluster."""
+def of_cluster(stack: Stack, kind: str) -> list[dict[str, Any]]:
+    """Everything of a kind that Ray's head knows of."""
     assert stack.settings.ray_token is not None
     token = stack.settings.ray_token.get_secret_value()
     answer = httpx.get(
-        f"{stack.settings.ray_url}/api/v0/actors",
-        params={"detail": "1", "filter_keys": "state", "filter_predicates": "=", "filter_values": "ALIVE"},
+        f"{stack.settings.ray_url}/api/v0/{kind}",
+        params={"detail": "1"},
         headers={"Authorization": f"Bearer {token}"},
     ).raise_for_status()
-    actors: list[dict[str, object]] = answer.json()["data"]["result"]["result"]
-    return [actor for actor in actors if actor["class_name"] != "_AutoscalingCoordinatorActor"]
+    found: list[dict[str, Any]] = answer.json()["data"]["result"]["result"]
+    return found
+
+
+def command_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def left_of(stack: Stack, run: Run) -> list[str]:
+    """Actors, placement groups and processes of a run that are not gone."""
+    # One actor Ray keeps for all runs of a cluster.
+    actors = [
+        actor["class_name"]
+        for actor in of_cluster(stack, "actors")
+        if actor["state"] != "DEAD" and actor["class_name"] != "_AutoscalingCoordinatorActor"
+    ]
+    groups = [
+        group["placement_group_id"]
+        for group in of_cluster(stack, "placement_groups")
+        if group["state"] != "REMOVED"
+    ]
+    processes = [
+        command
+        for command in map(command_of, psutil.Process(stack.child("ray").pid).children(recursive=True))
+        if run.id in command or "TrainWorker" in command or "TrainController" in command
+    ]
+    return [*actors, *groups, *processes]
+
+
+def left_in_the_end(stack: Stack, run: Run) -> list[str]:
+    """What is left once a run has had its time to go."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (left := left_of(stack, run)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return left
 
 
 def test_a_graceful_stop_leaves_a_checkpoint_of_its_last_step(
@@ -61,14 +101,14 @@ def test_a_graceful_stop_leaves_a_checkpoint_of_its_last_step(
     assert stopped.state is JobState.STOPPED, stopped.reason
     last = client.runs.metrics(run.id)[-1]["step"]
     assert stopped.checkpoints[-1].step == last
-    assert living_actors(stack) == []
+    assert left_in_the_end(stack, run) == []
 
 
 def test_stopping_now_ends_the_run(client: Client, dataset: str, stack: Stack) -> None:
     run = started(client, dataset)
     client.runs.stop(run.id, "now")
     assert ended(client, run).state is JobState.STOPPED
-    assert living_actors(stack) == []
+    assert left_in_the_end(stack, run) == []
 
 
 def test_stopping_a_run_that_is_over_changes_nothing(client: Client, dataset: str, stack: Stack) -> None:

@@ -15,8 +15,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ import uvicorn
 
 from model.config import ModelConfig
 from model.learning.recipe import RecipeConfig
+from pipeline.shards.manifest import MANIFEST_FILE, Manifest
 from service.api.app import create_app
 from service.api.state import ControlPlane
 from service.client import Client
@@ -36,9 +37,11 @@ from service.domain.resolved_run import Allocation, DatasetPin, ResolvedRun
 from service.domain.spec import RunSpec
 from service.domain.state import JobState
 from service.settings import Settings
+from service.store.database import Database
 from service.store.jobs import new_job_id
 
 PASSWORD = "of-the-tests"
+CHECKSUM = "0" * 32
 
 
 def free_port() -> int:
@@ -129,6 +132,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'tandem.db'}"
     server: Postgres = request.getfixturevalue("postgres")
     return server.new_database()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.close()
 
 
 class Head(ThreadingHTTPServer):
@@ -229,6 +239,30 @@ class LiveServer:
         self._server.should_exit = True
         self._thread.join()
 
+    def add_dataset(self, name: str) -> None:
+        """A dataset for the tiny network, as far as the control plane looks at it: its manifest."""
+        shard = {"file": "train-00000.beton", "num_samples": 640, "size_bytes": 1, "xxh3_128": CHECKSUM}
+        split = {"num_samples": 640, "shards": [shard]}
+        manifest = Manifest.model_validate(
+            {
+                "name": name,
+                "created_at": "2026-01-01T00:00:00Z",
+                "image_size": 72,
+                "write_mode": "jpg",
+                "jpeg_quality": 90,
+                "seed": 0,
+                "source": {"type": "folder", "location": name, "fingerprint": CHECKSUM},
+                "classes": [{"index": index, "id": str(index), "name": str(index)} for index in range(2)],
+                "splits": {"train": split, "val": split},
+                "statistics": {"xxh3_128": CHECKSUM},
+                "quarantined": 0,
+                "tool_version": "0",
+            }
+        )
+        folder = self.settings.datasets / name
+        folder.mkdir()
+        (folder / MANIFEST_FILE).write_text(manifest.model_dump_json())
+
     def queue_run(self) -> Job:
         """A run of one worker with one CPU that waits for its first attempt."""
         run_id = new_job_id()
@@ -271,8 +305,17 @@ def no_settings_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def live_server() -> type[LiveServer]:
-    return LiveServer
+def live_server() -> Iterator[Callable[..., LiveServer]]:
+    """Starts servers that differ from `server`; they take what `LiveServer` takes."""
+    with ExitStack() as running:
+
+        def start(*arguments: Any, **options: Any) -> LiveServer:
+            server = LiveServer(*arguments, **options)
+            server.start()
+            running.callback(server.stop)
+            return server
+
+        yield start
 
 
 @pytest.fixture

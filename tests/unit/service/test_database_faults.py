@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from service.client import Client
+from service.client.events import RunEvent
 from service.cluster.jobs import RayCluster
+from service.domain.events import EventKind
 from service.domain.job import Job
 from service.domain.state import JobState
 from service.errors import DatabaseUnavailableError
@@ -23,16 +27,6 @@ from service.store.database import Database
 def until(condition: Callable[[], object]) -> None:
     while not condition():
         time.sleep(0.02)
-
-
-@contextmanager
-def serving(server) -> Iterator[httpx.Client]:
-    server.start()
-    with httpx.Client(base_url=server.url, timeout=60) as http:
-        try:
-            yield http
-        finally:
-            server.stop()
 
 
 def running(server, head) -> Job:
@@ -61,7 +55,7 @@ def test_while_another_program_locks_sqlite_reading_goes_on_and_changes_wait_for
     file = tmp_path / "tandem.db"
     server = live_server(tmp_path / "home", f"sqlite:///{file}?timeout=0.1")
     with (
-        serving(server) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
         closing(sqlite3.connect(file, isolation_level=None)) as other,
         closing(RayCluster(head.url)) as cluster,
     ):
@@ -88,7 +82,7 @@ def test_while_another_program_locks_sqlite_reading_goes_on_and_changes_wait_for
 def test_a_run_that_a_locked_database_refuses_leaves_no_folder(live_server, tmp_path: Path) -> None:
     file = tmp_path / "tandem.db"
     server = live_server(tmp_path / "home", f"sqlite:///{file}?timeout=0.1")
-    with serving(server), closing(sqlite3.connect(file, isolation_level=None)) as other:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(DatabaseUnavailableError):
             server.queue_run()
@@ -99,7 +93,7 @@ def test_postgresql_stops_and_starts_again_and_nothing_is_lost(
     live_server, head, own_postgres, tmp_path: Path
 ) -> None:
     server = live_server(tmp_path / "home", own_postgres.new_database(), ray_url=head.url)
-    with serving(server) as http:
+    with httpx.Client(base_url=server.url, timeout=60) as http:
         job = running(server, head)
         waiting = [server.queue_run().id for _ in range(3)]
         until(lambda: http.get(f"/api/v1/runs/{waiting[2]}").json()["reason"])
@@ -122,6 +116,25 @@ def test_postgresql_stops_and_starts_again_and_nothing_is_lost(
         assert [run["id"] for run in after["items"]] == [run["id"] for run in before["items"]]
         events = server.plane.jobs.events_after(job.id, 0)
         assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+
+
+def test_who_follows_a_run_over_an_outage_is_told_everything_once(
+    live_server, head, own_postgres, tmp_path: Path
+) -> None:
+    server = live_server(tmp_path / "home", own_postgres.new_database(), ray_url=head.url)
+    job = running(server, head)
+    told: list[RunEvent] = []
+    with Client(server.url) as client, ThreadPoolExecutor(1) as threads, capture_logs() as logs:
+        following = threads.submit(lambda: told.extend(client.runs.events(job.id)))
+        until(lambda: told or following.done())
+        own_postgres.stop()
+        until(lambda: "database_unavailable" in [line["event"] for line in logs])
+        head.statuses[f"{job.id}-a1"] = "SUCCEEDED"
+        own_postgres.start()
+        following.result()
+    history = server.plane.jobs.events_after(job.id, 0)
+    assert [event.id for event in told if event.id] == [event.sequence for event in history]
+    assert told[-1].kind is EventKind.END
 
 
 def test_a_server_whose_database_is_not_there_says_so_when_it_starts(postgres) -> None:

@@ -27,7 +27,10 @@ def jobs(tmp_path: Path) -> Iterator[JobStore]:
 
 @pytest.fixture
 def datasets(tmp_path: Path, jobs: JobStore) -> DatasetOperations:
-    return DatasetOperations(Settings(home=tmp_path), jobs)
+    settings = Settings(home=tmp_path)
+    for folder in settings.folders:
+        folder.mkdir()
+    return DatasetOperations(settings, jobs)
 
 
 def spec(source: Path, name: str = "photos") -> DatasetSpec:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,13 +17,6 @@ from service.errors import ConflictError, IdempotencyMismatchError, NotFoundErro
 from service.store.database import Database
 from service.store.jobs import Idempotency, JobStore, new_job_id
 from service.store.tables import Base
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel, model_validator
+from structlog.testing import capture_logs
 
 from model.errors import BadCheckpointError
 from pipeline.errors import BadDatasetError, DatasetExistsError
@@ -67,6 +69,7 @@ def raising(error: Exception) -> FastAPI:
         (errors.UndecodableImageError("torn"), 422),
         (errors.OverloadedError("full"), 503),
         (errors.DatabaseUnavailableError("locked"), 503),
+        (errors.StorageUnavailableError("not mounted"), 503),
         (errors.ClusterUnreachableError("no head"), 503),
         (errors.ServingUnreachableError("no serving"), 503),
         (errors.StackError("unforeseen here"), 500),
@@ -137,6 +140,33 @@ def test_an_unknown_path_and_a_wrong_method_are_problems_too() -> None:
     wrong = ask(app, "DELETE", "/orders")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
     assert wrong.headers["allow"] == "POST"
+
+
+def test_a_wrong_method_is_told_all_that_the_path_answers() -> None:
+    app = raising(ValueError())
+
+    @app.put("/orders")
+    def replace(_: Order) -> None:
+        return None
+
+    wrong = ask(app, "DELETE", "/orders")
+    assert wrong.headers["allow"] == "POST, PUT"
+    assert "POST, PUT" in wrong.json()["detail"]
+
+
+def test_half_of_a_surrogate_pair_does_not_keep_a_problem_from_being_told() -> None:
+    response = ask(raising(errors.NotFoundError("no run \ud800")))
+    assert (response.status_code, response.json()["detail"]) == (404, "no run ?")
+
+
+def test_a_disk_that_fails_is_said_and_the_file_told_to_the_log_alone() -> None:
+    with capture_logs() as logs:
+        response = ask(raising(OSError(errno.EIO, "Input/output error", "/srv/runs/secret.json")))
+    assert (response.status_code, response.json()["code"]) == (503, "storage_unavailable")
+    assert "Input/output error" in response.json()["detail"]
+    assert "/srv" not in response.text
+    assert "retry-after" in response.headers
+    assert "/srv/runs/secret.json" in str(logs[0]["exc_info"])
 
 
 def test_an_unexpected_error_shows_nothing_of_the_code_behind_it() -> None:

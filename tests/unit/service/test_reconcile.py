@@ -139,9 +139,9 @@ def test_a_run_that_the_cluster_cannot_hold_or_whose_folder_is_gone_holds_nobody
 
 
 def test_an_elastic_run_starts_with_the_workers_there_is_room_for(
-    server, client: Client, head: Head, reconciler: Reconciler
+    server, client: Client, head, reconciler: Reconciler
 ) -> None:
-    fixed, elastic, third = (queued(server) for _ in range(3))
+    fixed, elastic, third = (server.queue_run() for _ in range(3))
     wanted = json.loads(elastic.work.specification.read_text())
     wanted["allocation"].update(num_workers=8, min_workers=1)
     write_json(elastic.work.specification, wanted)

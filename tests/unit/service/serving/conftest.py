@@ -112,6 +112,7 @@ def leave_run(folder: Path, dataset: Path, seed: int) -> Job:
         allocation=Allocation(num_workers=1, cpus_per_worker=1, gpus_per_worker=0, min_workers=1),
         versions={},
     )
+    folder.parent.mkdir(exist_ok=True)
     job_folder = JobFolder(folder)
     job_folder.create(resolved.model_dump(mode="json"))
     mean_image = torch.from_numpy(Statistics.load(dataset).mean_image)
@@ -157,6 +158,7 @@ def serve() -> Callable[[FastAPI], AbstractContextManager[str]]:
 
 @pytest.fixture
 def store(settings: Settings) -> ModelStore:
+    settings.models.mkdir(parents=True, exist_ok=True)
     return ModelStore(settings.models)
 
 

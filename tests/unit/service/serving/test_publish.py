@@ -46,7 +46,7 @@ def assert_refused_leaving_nothing(
 ) -> None:
     with pytest.raises(error):
         models.publish("colours", run)
-    assert not settings.models.exists() or list(settings.models.iterdir()) == []
+    assert list(settings.models.iterdir()) == []
 
 
 def test_the_newest_checkpoint_becomes_version_one_and_answers_in_production(

@@ -53,6 +53,8 @@ def record_runs(home: Path, runs: int, *, with_folders: int, waiting: int = 0) -
     The newest `waiting` of them are queued, and all others are over.
     """
     settings = Settings(home=home)
+    for folder in settings.folders:
+        folder.mkdir(parents=True)
     _write_dataset(settings.datasets / "flowers")
     database = Database(settings.resolved_database_url)
     ids = [str(uuid.uuid4()) for _ in range(runs)]
@@ -115,7 +117,7 @@ def write_folder(settings: Settings, run_id: str) -> None:
 
 def _write_dataset(folder: Path) -> None:
     """A manifest, which is all of a dataset that the control plane reads."""
-    folder.mkdir(parents=True)
+    folder.mkdir()
     shard = Shard(file="train-00000.beton", num_samples=5000, size_bytes=10**8, xxh3_128="0" * 32)
     manifest = Manifest(
         name=folder.name,

@@ -141,7 +141,7 @@ def test_a_follower_slower_than_what_is_kept_misses_nothing(
             await slow.read(until=lambda: slow.ids == [1, 2, 3])
             for step in range(20, 30):
                 tell(jobs, job, step)
-                while quick.ids[-1] != 4 + step - 20:
+                while quick.ids[-1:] != [4 + step - 20]:
                     await anyio.sleep(0.01)
             finish(jobs, job)
             await slow.read()

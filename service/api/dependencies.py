@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.api.feed import Feeds
+from service.api.run_answers import RunAnswers
 from service.api.state import ControlPlane
 from service.cluster.jobs import RayCluster
 from service.cluster.serving import ServingClient
@@ -40,6 +41,10 @@ async def _jobs(plane: Plane) -> JobStore:
 
 async def _runs(plane: Plane) -> RunOperations:
     return plane.runs
+
+
+async def _answers(plane: Plane) -> RunAnswers:
+    return plane.answers
 
 
 async def _datasets(plane: Plane) -> DatasetOperations:
@@ -73,6 +78,7 @@ async def _reconciler(plane: Plane) -> Reconciler:
 CurrentSettings = Annotated[Settings, Depends(_settings)]
 Jobs = Annotated[JobStore, Depends(_jobs)]
 Runs = Annotated[RunOperations, Depends(_runs)]
+Answers = Annotated[RunAnswers, Depends(_answers)]
 Datasets = Annotated[DatasetOperations, Depends(_datasets)]
 Models = Annotated[ModelStore, Depends(_models)]
 Publishing = Annotated[ModelOperations, Depends(_publishing)]

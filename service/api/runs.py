@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response, status
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import BadDatasetError
-from service.api.dependencies import Jobs, Reconciling, Runs
+from service.api.dependencies import Answers, Jobs, Reconciling, Runs
 from service.api.document import location, refusals
 from service.api.json_answer import json_answer
+from service.api.run_answers import answer
 from service.api.security import require
-from service.domain.answers import Checkpoint, CheckpointList, LogLines, MetricList, Run, RunPage, RunProgress
-from service.domain.job import Job, StopMode
+from service.domain.answers import Checkpoint, CheckpointList, LogLines, MetricList, Run, RunPage
+from service.domain.job import StopMode
 from service.domain.spec import RunSpec
 from service.domain.state import JobState
 from service.errors import (
@@ -27,7 +27,7 @@ from service.errors import (
     NotFoundError,
 )
 from service.operations.jobs import checkpoints, log_tail, metrics, stop
-from service.store.jobs import CURSOR_PATTERN, Idempotency, JobStore
+from service.store.jobs import CURSOR_PATTERN, Idempotency
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 read = [Depends(require("read"))]
@@ -42,24 +42,6 @@ class StopRequest(BaseModel):
 
     mode: StopMode = "graceful"
     grace_seconds: float = Field(default=60, ge=0, le=3600)
-
-
-def answer(job: Job, queue: Sequence[str]) -> Run:
-    """A run as clients see it; `queue` has the ids of those that wait."""
-    return Run(
-        id=job.id,
-        name=job.name,
-        state=job.state,
-        reason=job.reason,
-        spec=job.spec,
-        created_at=job.created_at,
-        finished_at=job.finished_at,
-        failure=job.failure,
-        queue_position=queue.index(job.id) + 1 if job.id in queue else None,
-        progress=RunProgress.model_validate(job.progress),
-        attempts=job.attempts,
-        checkpoints=[Checkpoint(**checkpoint) for checkpoint in checkpoints(job)],
-    )
 
 
 @router.post(
@@ -100,23 +82,20 @@ def create_run(
 
 @router.get("", dependencies=read, response_model=RunPage)
 def list_runs(
-    jobs: Jobs,
+    answers: Answers,
     state: Annotated[list[JobState] | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="a page's `next_cursor`")] = None,
 ) -> Response:
     """Runs, newest first."""
-    page = jobs.page("run", states=state or (), limit=limit, cursor=cursor)
-    queue = _queue(jobs, page.items)
-    return json_answer(
-        RunPage(items=[answer(job, queue) for job in page.items], next_cursor=page.next_cursor)
-    )
+    return Response(answers.page(state or (), limit, cursor), media_type="application/json")
 
 
 @router.get("/{run_id}", dependencies=read, response_model=Run, responses=refusals(NotFoundError))
 def get_run(run_id: RunId, jobs: Jobs) -> Response:
     job = jobs.get(run_id, "run")
-    return json_answer(answer(job, _queue(jobs, [job])))
+    queue = jobs.queue("run") if job.state is JobState.QUEUED else []
+    return json_answer(answer(job, queue))
 
 
 @router.post(
@@ -202,8 +181,3 @@ def run_checkpoints(run_id: RunId, jobs: Jobs) -> Response:
     """The whole checkpoints the run keeps, oldest first."""
     found = checkpoints(jobs.get(run_id, "run"))
     return json_answer(CheckpointList(items=[Checkpoint(**checkpoint) for checkpoint in found]))
-
-
-def _queue(jobs: JobStore, shown: Iterable[Job]) -> list[str]:
-    """The ids of the runs that wait; not asked for where none of those shown does."""
-    return jobs.queue("run") if any(job.state is JobState.QUEUED for job in shown) else []

@@ -8,6 +8,7 @@ from service.api.callers import Callers
 from service.api.feed import Feeds
 from service.api.metrics import Metrics
 from service.api.rate_limit import RateLimit
+from service.api.run_answers import RunAnswers
 from service.cluster.jobs import RayCluster
 from service.cluster.serving import ServingClient
 from service.operations.datasets import DatasetOperations
@@ -33,6 +34,7 @@ class ControlPlane:
     serving: ServingClient
     model_store: ModelStore
     runs: RunOperations
+    answers: RunAnswers
     datasets: DatasetOperations
     models: ModelOperations
     reconciler: Reconciler
@@ -64,6 +66,7 @@ class ControlPlane:
             serving=serving,
             model_store=model_store,
             runs=RunOperations(settings, jobs, model_store, cluster),
+            answers=RunAnswers(jobs),
             datasets=DatasetOperations(settings, jobs),
             models=models,
             reconciler=Reconciler(jobs, cluster, models),

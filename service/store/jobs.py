@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -36,6 +36,20 @@ class Idempotency(NamedTuple):
 
 class JobPage(NamedTuple):
     items: list[Job]
+    next_cursor: str | None
+
+
+class JobHead(NamedTuple):
+    """As much of a job as says whether it is still what it was: every change makes its history longer."""
+
+    id: str
+    state: JobState
+    created_at: str
+    last_sequence: int
+
+
+class HeadPage(NamedTuple):
+    items: list[JobHead]
     next_cursor: str | None
 
 
@@ -186,7 +200,21 @@ class JobStore:
         self, kind: JobKind, *, states: Collection[JobState] = (), limit: int = 50, cursor: str | None = None
     ) -> JobPage:
         """Jobs of a kind, newest first. A cursor continues where the page that gave it ended."""
-        query = select(JobRow).where(JobRow.kind == kind)
+        rows, next_cursor = self._page(select(JobRow).where(JobRow.kind == kind), states, limit, cursor)
+        return JobPage([_job(row) for row in rows], next_cursor)
+
+    def heads(
+        self, kind: JobKind, *, states: Collection[JobState] = (), limit: int = 50, cursor: str | None = None
+    ) -> HeadPage:
+        """The heads of the jobs that `page` gives."""
+        columns = JobRow.id, JobRow.state, JobRow.created_at, JobRow.last_sequence
+        rows, next_cursor = self._page(select(*columns).where(JobRow.kind == kind), states, limit, cursor)
+        heads = [JobHead(row.id, JobState(row.state), row.created_at, row.last_sequence) for row in rows]
+        return HeadPage(heads, next_cursor)
+
+    def _page(
+        self, query: Select[*tuple[Any, ...]], states: Collection[JobState], limit: int, cursor: str | None
+    ) -> tuple[Sequence[Row[Any]], str | None]:
         if cursor is not None:
             created_at, _, job_id = cursor.partition("_")
             query = query.where(tuple_(JobRow.created_at, JobRow.id) < tuple_(created_at, job_id))
@@ -201,10 +229,18 @@ class JobStore:
         else:
             query = _newest(query, JobRow, limit + 1)
         with self._database.reading() as connection:
-            jobs = [_job(row) for row in connection.execute(query)]
-        more = len(jobs) > limit
-        jobs = jobs[:limit]
-        return JobPage(jobs, f"{jobs[-1].created_at}_{jobs[-1].id}" if more else None)
+            rows = connection.execute(query).all()
+        more = len(rows) > limit
+        rows = rows[:limit]
+        return rows, f"{rows[-1].created_at}_{rows[-1].id}" if more else None
+
+    def several(self, job_ids: Collection[str]) -> dict[str, Job]:
+        """Those of the jobs that there are, by their ids."""
+        if not job_ids:
+            return {}
+        with self._database.reading() as connection:
+            rows = connection.execute(select(JobRow).where(JobRow.id.in_(job_ids)))
+            return {row.id: _job(row) for row in rows}
 
     def active(self) -> list[Job]:
         """Every job that is not over, in the order they were queued."""

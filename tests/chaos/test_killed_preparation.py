@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pytest
 from PIL import Image
 
 from pipeline.shards.manifest import Manifest
@@ -84,6 +85,8 @@ def whole(photos: Path, out: Path) -> dict[str, bytes | str]:
     return contents(out)
 
 
+# Forty starts of Ray, each of which takes its time on a busy machine.
+@pytest.mark.timeout(1800)
 def test_bytes_are_those_of_an_undisturbed_run_after_twenty_kills(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     write_photos(photos)

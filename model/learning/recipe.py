@@ -33,9 +33,9 @@ class RecipeConfig(Strict):
     Raises pydantic's ValidationError for an unknown field or a value outside its range.
     """
 
-    epochs: int = Field(ge=1)
-    max_steps: int | None = Field(default=None, ge=1)
-    global_batch_size: int = Field(ge=1)
+    epochs: int = Field(ge=1, le=10**9)
+    max_steps: int | None = Field(default=None, ge=1, le=10**12)
+    global_batch_size: int = Field(ge=1, le=10**9)
     learning_rate: float = Field(gt=0, allow_inf_nan=False)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=0.0005, ge=0, allow_inf_nan=False)

@@ -125,9 +125,18 @@ class DatasetOperations:
                         " set TANDEM_SOURCE_ROOTS"
                     )
                 # What a URL leads to is found out by the job, which may have to wait for it.
-                if "://" not in location and not Path(location).exists():
-                    raise InvalidSpecError([FieldProblem(part, f"{location} does not exist on the server")])
+                if "://" not in location:
+                    _check_path(part, Path(location))
             except (OSError, RuntimeError, ValueError) as error:
                 # Too long, with a NUL in it, in a loop of links, of a user that is not there.
                 problem = FieldProblem(part, f"this server cannot look there ({error}): name another path")
                 raise InvalidSpecError([problem]) from error
+
+
+def _check_path(field: str, path: Path) -> None:
+    if not path.is_absolute():
+        # The server and the job need not have the same working directory.
+        problem = f"{path} is relative: write where it is on the server, from / on"
+        raise InvalidSpecError([FieldProblem(field, problem)])
+    if not path.exists():
+        raise InvalidSpecError([FieldProblem(field, f"{path} does not exist on the server")])

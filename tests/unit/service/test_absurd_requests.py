@@ -10,7 +10,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from service.client import Client
+from service.client import ApiError, Client
 from service.domain.state import JobState
 
 NUL = r"\u0000"
@@ -115,11 +115,13 @@ def test_what_can_be_kept_comes_back_as_it_was_given(
     server = live_server(tmp_path / "home", database_url, head.url)
     server.add_dataset("photos")
     name, seed = "写真📷" * 42, 2**63 - 1
-    recipe = {"preset": "quick", "max_steps": int(HUGE)}
+    recipe = {"preset": "quick", "max_steps": 10**12}
     spec = {"dataset": "photos", "model": {"preset": "alexnet-tiny"}, "recipe": recipe}
     with Client(server.url) as client:
         made = client.runs.create({**spec, "name": name, "seed": seed}, idempotency_key="~" * 255)
         found = client.runs.get(made.id)
+        with pytest.raises(ApiError, match=r"recipe\.max_steps: Input should be less than"):
+            client.runs.create({**spec, "recipe": {**recipe, "max_steps": int(HUGE)}})
     assert (found.name, found.spec["seed"], found.spec["recipe"]) == (name, seed, recipe)
 
 

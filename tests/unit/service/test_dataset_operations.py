@@ -83,6 +83,16 @@ def test_a_missing_source_is_refused_and_leaves_no_job(
     assert jobs.active() == []
 
 
+def test_a_relative_source_is_refused_for_the_job_may_stand_elsewhere(
+    datasets: DatasetOperations, jobs: JobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidSpecError, match=r"photos is relative: write where it is on the server"):
+        datasets.create(spec(Path("photos")), confined=False)
+    assert jobs.active() == []
+
+
 @pytest.mark.parametrize("name", ["../etc", "a/b", ".hidden", "", "x" * 65])
 def test_a_name_that_is_a_path_is_no_name(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValidationError):

@@ -15,6 +15,8 @@ import psutil
 TERMINATE_SECONDS = 15.0
 # The kernel asks a child to end when its parent is killed, which cannot do so any more.
 _WITH_PARENT: Final = ("setpriv", "--pdeathsig", "TERM", "--")
+# In the environment of a child and of all that comes of it, whoever their parents are by then.
+_MARK: Final = "TANDEM_CHILD_WITH_LOG"
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,14 @@ class Command:
 
 
 class Child:
-    """A running command. Its group is its own, so that Ctrl-C in the terminal reaches only the parent."""
+    """A running command, alone with its log: whatever an earlier one with the same log has left is ended.
+
+    Its group is its own, so that Ctrl-C in the terminal reaches only the parent.
+    """
 
     def __init__(self, command: Command) -> None:
         self.command = command
+        self._kill_marked()
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -39,7 +45,7 @@ class Child:
         with self.command.log.open("ab") as log:
             return subprocess.Popen(
                 [*_WITH_PARENT, *self.command.arguments],
-                env={**os.environ, **self.command.environment},
+                env={**os.environ, **self.command.environment, _MARK: str(self.command.log)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -55,33 +61,31 @@ class Child:
         return self._process.poll() is None
 
     def restart(self) -> None:
-        """Starts the command again after it ended; what is left of its group goes first."""
-        self._kill_group()
+        """Starts the command again after it ended; what it left goes first."""
+        self._kill_rest()
         self._process = self._start()
 
     def end(self) -> None:
         """Ends the process and everything it started: asks first, then insists."""
-        started = self._started()
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(TERMINATE_SECONDS)
-        self._kill_group()
-        for process in started:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        self._kill_rest()
         self._process.wait()
 
     def last_words(self, lines: int = 5) -> str:
         """The end of its log, for an error message."""
         return " | ".join(self.command.log.read_text(errors="replace").split("\n")[-lines - 1 : -1])
 
-    def _started(self) -> list[psutil.Process]:
-        """Everything below the process, whatever group it is in: Ray's jobs have groups of their own."""
-        try:
-            return psutil.Process(self.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
-
-    def _kill_group(self) -> None:
+    def _kill_rest(self) -> None:
+        # Ray's workers write their titles over their environment, but stay in the group.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
+        self._kill_marked()
+
+    def _kill_marked(self) -> None:
+        """Ends what came of this command, or of an earlier one: Ray's jobs have groups of their own."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if process.environ().get(_MARK) == str(self.command.log):
+                    process.kill()

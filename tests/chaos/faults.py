@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Final
 
@@ -19,12 +20,10 @@ def _killer(is_victim: Callable[[Command, str], bool]) -> Fault:
 
     def strike(stack: LocalStack, run_id: str) -> bool:
         for process in stack.processes():
-            try:
-                if is_victim(process.cmdline(), run_id):
+            if is_victim(_command(process), run_id):
+                with suppress(psutil.NoSuchProcess):
                     process.kill()
                     return True
-            except psutil.NoSuchProcess:
-                continue
         return False
 
     return strike
@@ -37,11 +36,11 @@ def _kill_whole_stack(stack: LocalStack, _: str) -> bool:
 
 
 def _is_api(command: Command, _: str) -> bool:
-    return command[-1:] == ["api"] and "tandem" in command[-2]
+    return len(command) > 1 and command[-1] == "api" and "tandem" in command[-2]
 
 
 def _is_driver(command: Command, run_id: str) -> bool:
-    return command[-1:] != [] and command[-1].endswith(run_id) and "tandem-train-job" in command[-2]
+    return len(command) > 1 and command[-1].endswith(run_id) and "tandem-train-job" in command[-2]
 
 
 def _is_worker(command: Command, _: str) -> bool:
@@ -65,13 +64,14 @@ FAULTS: Final = MappingProxyType(
 
 
 def processes_at_work(stack: LocalStack, run_id: str) -> list[Command]:
-    """Command lines of what still works at a run."""
-    found = []
-    for process in stack.processes():
-        try:
-            command = process.cmdline()
-        except psutil.NoSuchProcess:
-            continue
-        if command and (_is_driver(command, run_id) or _is_worker(command, run_id)):
-            found.append(command)
-    return found
+    """Command lines of what still works at a run: drivers, whoever their parent is by now, and workers."""
+    drivers = [process for process in psutil.process_iter() if _is_driver(_command(process), run_id)]
+    workers = [process for process in stack.processes() if _is_worker(_command(process), run_id)]
+    return [_command(process) for process in (*drivers, *workers)]
+
+
+def _command(process: psutil.Process) -> Command:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []

@@ -72,7 +72,7 @@ def test_without_tokens_a_page_of_another_origin_changes_nothing_by_a_simple_req
 def test_json_that_does_not_say_so_is_not_read(start: Start) -> None:
     headers = {"Content-Type": "text/plain"}
     answer = httpx.post(f"{start()}/api/v1/runs", content=b'{"dataset": "absent"}', headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("origins", ["*", "photos.example", f"{PAGE}/", "file:///", "https://A.example"])

@@ -20,7 +20,7 @@ def serve(settings: Settings) -> None:
     listener = listen(settings.host, settings.port)
     app = create_app(settings)
     refuse_open_host(settings, app.state.control_plane.tokens)
-    # What is there by now stays. Looked through again and again, it held all requests up for 100 ms at a time.
+    # What is there by now stays. Looked through again and again, it held requests up for 100 ms at a time.
     gc.collect()
     gc.freeze()
     config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, access_log=False)

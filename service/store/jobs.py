@@ -266,8 +266,8 @@ class JobStore:
         """What each run that is neither over nor queued has told of its progress, by the run's id."""
         states = [str(state) for state in ACTIVE if state is not JobState.QUEUED]
         query = select(JobRow.id, JobRow.progress).where(JobRow.state.in_(states), JobRow.kind == "run")
-        with self._database.reading() as session:
-            return {row.id: row.progress for row in session.execute(query)}
+        with self._database.reading() as connection:
+            return {row.id: row.progress for row in connection.execute(query)}
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many jobs there are of each kind in each state."""

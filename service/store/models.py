@@ -20,6 +20,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from model.published import PublishedModel
+from pipeline.shards.durable import sync
 from service.domain.job_folder import write_json
 from service.domain.names import NAME_PATTERN, is_version_number
 from service.domain.storage import require_folder
@@ -158,9 +159,9 @@ class ModelStore:
             published = description.model_copy(update={"version": version})
             published.save(candidate)
             for path in (*candidate.iterdir(), candidate):
-                _flush(path)
+                sync(path)
             candidate.rename(folder / str(version))
-            _flush(folder)
+            sync(folder)
         return published
 
     def _numbers(self, name: str) -> list[int]:
@@ -197,13 +198,5 @@ def _alone_in(folder: Path) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

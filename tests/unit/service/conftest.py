@@ -11,6 +11,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -23,6 +24,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 import uvicorn
 
 from model.config import ModelConfig
@@ -302,6 +304,12 @@ def no_settings_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         if name.startswith("TANDEM_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def log_events_on_stderr() -> None:
+    """As in the product: what a server in this process logs is not what a command under test prints."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 
 
 @pytest.fixture

@@ -58,9 +58,10 @@ class Classifier:
     def classify(self, image_bytes: bytes, top_k: int = 5, views: int = 1) -> list[Prediction]:
         """The `top_k` most likely classes of a photo, most likely first; all where there are fewer.
 
-        Raises UnusablePhotoError for bytes that are no photo, ValueError as `probabilities` does.
+        The photo is turned as its EXIF orientation says. Raises UnusablePhotoError for bytes that are no
+        photo, ValueError as `probabilities` does.
         """
-        photo = square_photo(image_bytes, self.published.image_size)
+        photo = self._square(image_bytes)
         return self.most_likely(self.probabilities(photo[None], views)[0], top_k)
 
     def most_likely(self, probabilities_K: NDArray[np.float32], top_k: int) -> list[Prediction]:
@@ -96,7 +97,7 @@ class Classifier:
 
         Raises UnusablePhotoError for bytes that are no photo.
         """
-        photo = square_photo(image_bytes, self.published.image_size)
+        photo = self._square(image_bytes)
         answer: NDArray[np.float32] = self.embeddings(photo[None])[0]
         return answer
 
@@ -110,6 +111,10 @@ class Classifier:
         views_N3CC = self._views.centre_view(self._on_device(photos_NSS3))
         answer: NDArray[np.float32] = self._network.embedding(views_N3CC).cpu().numpy()
         return answer
+
+    def _square(self, image_bytes: bytes) -> NDArray[np.uint8]:
+        # ImageNet's few photos with an orientation stay as they are stored, but people send theirs as shown.
+        return square_photo(image_bytes, self.published.image_size, exif="apply")
 
     def _on_device(self, photos_NSS3: NDArray[np.uint8]) -> Tensor:
         # Decoded photos may be views of read-only bytes, which torch does not take.

@@ -140,6 +140,18 @@ class OverloadedError(ServiceError):
     code = "overloaded"
 
 
+class AnswerTooLateError(ServiceError):
+    """A request that could not be answered within the time that it may take."""
+
+    code = "answer_too_late"
+
+
+class SlowBodyError(ServiceError):
+    """A request whose body did not come within the time that it may take."""
+
+    code = "slow_body"
+
+
 class UnfitCheckpointError(ServiceError):
     """A checkpoint that does not load, or does not classify once it is loaded: it cannot be published."""
 

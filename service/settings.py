@@ -40,6 +40,14 @@ class Settings(BaseSettings):
     )
     requests_per_second: float = Field(default=500, gt=0, description="how many each token may send")
     max_upload_bytes: int = Field(default=20 * 2**20, gt=0, description="largest body /classify accepts")
+    max_pixels: int = Field(default=50_000_000, gt=0, description="most pixels a photo to classify may have")
+    request_seconds: float = Field(
+        default=30, gt=0, description="longest that answering about photos may take"
+    )
+    serving_devices: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="what models answer on, separated by ',': cpu, cuda:1; by default all GPUs, else cpu",
+    )
 
     @field_validator("home")
     @classmethod
@@ -51,10 +59,18 @@ class Settings(BaseSettings):
     def _split_roots(cls, roots: object) -> object:
         return parse_roots(roots) if isinstance(roots, str) else roots
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "serving_devices", mode="before")
     @classmethod
-    def _split_origins(cls, origins: object) -> object:
-        return tuple(re.split(r"[,\s]+", origins.strip(", "))) if isinstance(origins, str) else origins
+    def _split(cls, listed: object) -> object:
+        return tuple(re.split(r"[,\s]+", listed.strip(", "))) if isinstance(listed, str) else listed
+
+    @field_validator("serving_devices")
+    @classmethod
+    def _devices(cls, devices: tuple[str, ...]) -> tuple[str, ...]:
+        for device in filter(None, devices):
+            if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+                raise ValueError(f"{device!r} is not a device: write cpu, cuda or cuda:1")
+        return tuple(filter(None, devices))
 
     @field_validator("cors_origins")
     @classmethod

@@ -87,8 +87,11 @@ def _decode_with_pillow(data: bytes, size: int, exif: ExifOrientation, max_pixel
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _refuse_too_many_pixels(image.width, image.height, max_pixels)
             image.draft(None, (size, size))
-            turn = _turn_left_to_do(image, exif)
+            turn = _turn_of_tiff(image, exif) if image.format == "TIFF" else None
             image.load()
+            if turn is None:
+                # Asked for before, Pillow would load a PNG to know, and what is wrong with it be lost.
+                turn = turn_of(image) if exif == "apply" else AS_STORED
             return turn.applied(_square_of(image, turn, size))
     except UnusablePhotoError:
         raise
@@ -112,11 +115,9 @@ def _refuse_too_many_pixels(width: int, height: int, max_pixels: int) -> None:
         raise UnusablePhotoError("too_many_pixels", f"{width}×{height} is more than {max_pixels} pixels")
 
 
-def _turn_left_to_do(image: Image.Image, exif: ExifOrientation) -> Turn:
-    if image.format == "TIFF":
-        # Pillow turns these itself, whether it is asked to or not.
-        return AS_STORED if exif == "apply" else turn_of(image).reverted()
-    return turn_of(image) if exif == "apply" else AS_STORED
+def _turn_of_tiff(image: Image.Image, exif: ExifOrientation) -> Turn:
+    # Pillow turns these itself when it loads them, whether it is asked to or not.
+    return AS_STORED if exif == "apply" else turn_of(image).reverted()
 
 
 def _square_of(image: Image.Image, turn: Turn, size: int) -> NDArray[np.uint8]:

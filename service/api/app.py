@@ -13,19 +13,19 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from service.api import classify, datasets, events, health, models, page, runs
+from service.api import classify, datasets, embed, events, health, models, open_inference, page, runs
 from service.api.document import DESCRIPTION, Api, operation_id
 from service.api.foreign_pages import RefuseForeignPages
-from service.api.metrics import MeasureRequests
 from service.api.security import LOOPBACK_HOSTS
 from service.api.state import ControlPlane
 from service.api.trace import REQUEST_ID, TraceRequests
 from service.http import problems
 from service.http.limit_bodies import LimitBodies
+from service.http.measure_requests import MeasureRequests
 from service.settings import Settings
 
 MAX_JSON_BYTES: Final = 2**20
-CLASSIFY: Final = re.compile(r"/api/v1/(models/[^/]+/(versions/[^/]+/)?)?classify")
+PHOTOS: Final = re.compile(r"(/api/v1|/v2)/(models/[^/]+/(versions/[^/]+/)?)?(classify|embed|infer)")
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -50,8 +50,8 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.control_plane = plane
-    app.add_middleware(LimitBodies, limit_bytes=MAX_JSON_BYTES, but_for=CLASSIFY)
-    app.add_middleware(MeasureRequests, metrics=plane.metrics)
+    app.add_middleware(LimitBodies, limit_bytes=MAX_JSON_BYTES, but_for=PHOTOS)
+    app.add_middleware(MeasureRequests, metrics=plane.metrics.http)
     if not plane.tokens.any_exist():
         # Without tokens only this machine may ask, and no web page may ask through a name of its own.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_HOSTS)
@@ -69,8 +69,11 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.include_router(health.router)
     api = APIRouter(prefix="/api/v1")
-    for room in (runs, events, datasets, models, classify):
+    for room in (runs, events, datasets, models):
         api.include_router(room.router)
+    for room in (classify, embed):
+        api.include_router(room.router, tags=["photos"])
     app.include_router(api)
+    app.include_router(open_inference.router)
     app.include_router(page.router)
     return app

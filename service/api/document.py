@@ -41,6 +41,11 @@ _HEADERS: Final = {
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
     },
+    "Connection": {
+        "description": "what else the client sends is not read",
+        "required": True,
+        "schema": {"type": "string"},
+    },
     "WWW-Authenticate": {
         "description": "the scheme that is wanted",
         "required": True,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.http.measure_requests import HttpMetrics
 from service.store.jobs import JobStore
 
 
@@ -19,11 +18,7 @@ class Metrics:
 
     def __init__(self, jobs: JobStore) -> None:
         self.registry = CollectorRegistry()
-        labels = ["method", "route", "status"]
-        self.requests = Counter("tandem_http_requests", "HTTP requests", labels, registry=self.registry)
-        self.seconds = Histogram(
-            "tandem_http_seconds", "Time to answer", ["method", "route"], registry=self.registry
-        )
+        self.http = HttpMetrics(self.registry)
         self.registry.register(_JobCounts(jobs))
         self.registry.register(_RunsAtWork(jobs))
 
@@ -64,31 +59,3 @@ class _RunsAtWork(Collector):
             yield family
         waiting = len(self._jobs.queue("run"))
         yield GaugeMetricFamily("tandem_queue_length", "Runs that wait for their turn", value=waiting)
-
-
-class MeasureRequests:
-    """ASGI middleware that counts and times requests by route template, never by path."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began = time.perf_counter()
-        answered: list[int] = []
-
-        async def observe(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                answered.append(message["status"])
-            await send(message)
-
-        try:
-            await self._app(scope, receive, observe)
-        finally:
-            route = getattr(scope.get("route"), "path", "unknown")
-            status = answered[0] if answered else 500
-            self._metrics.requests.labels(scope["method"], route, status).inc()
-            self._metrics.seconds.labels(scope["method"], route).observe(time.perf_counter() - began)

@@ -28,6 +28,7 @@ write = [Depends(require("write"))]
 
 ModelName = Annotated[Name, Path()]
 AliasName = Annotated[Alias, Path()]
+VersionNumber = Annotated[int, Path(ge=1, le=HIGHEST_VERSION)]
 
 
 class PublishRequest(BaseModel):
@@ -93,10 +94,27 @@ def get_model(name: ModelName, models: Models) -> Model:
     return answer(models, name)
 
 
-@router.put("/{name}/aliases/{alias}", dependencies=write, responses=refusals(NotFoundError))
-def set_alias(name: ModelName, alias: AliasName, request: AliasRequest, models: Models) -> Model:
-    """Points an alias at a version: a rollback is the alias on an older one."""
-    models.set_alias(name, alias, request.version)
+@router.delete(
+    "/{name}/versions/{version}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=write,
+    responses=refusals(NotFoundError, ConflictError),
+)
+def remove_version(name: ModelName, version: VersionNumber, jobs: Jobs, publishing: Publishing) -> None:
+    """Removes a version that no alias names; its number is not given again."""
+    publishing.remove_version(name, version, jobs.active())
+
+
+@router.put(
+    "/{name}/aliases/{alias}",
+    dependencies=write,
+    responses=refusals(NotFoundError, UnfitCheckpointError),
+)
+def set_alias(
+    name: ModelName, alias: AliasName, request: AliasRequest, publishing: Publishing, models: Models
+) -> Model:
+    """Points an alias at a version, loaded by then: a rollback is the alias on an older one."""
+    publishing.set_alias(name, alias, request.version)
     return answer(models, name)
 
 

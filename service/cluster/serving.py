@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
 
-from service.domain.classification import ClassifyOptions
 from service.errors import ServingUnreachableError, UnfitCheckpointError
 
 CONNECT_SECONDS = 5.0
@@ -40,21 +40,25 @@ class ServingClient:
 
     def check(self, candidate: str) -> None:
         """Has a candidate loaded and tried; raises `UnfitCheckpointError` when that fails."""
-        response = self._send("POST", f"/internal/candidates/{candidate}/check")
-        if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
-            raise UnfitCheckpointError(response.json()["detail"])
-        if not response.is_success:
-            raise self._strange(response)
+        self._have_loaded(f"/internal/candidates/{candidate}/check")
+
+    def make_ready(self, name: str, version: int) -> None:
+        """Has a version in memory; raises `UnfitCheckpointError` when it does not load."""
+        self._have_loaded(f"/internal/models/{name}/versions/{version}/load")
 
     async def forward(
-        self, path: str, options: ClassifyOptions, body: bytes, content_type: str | None
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str | int],
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
     ) -> httpx.Response:
-        """Sends a classification on, and returns the answer whatever it is."""
-        # As it came over the wire: latin-1 is how a header is read.
-        headers = [(b"Content-Type", content_type.encode("latin-1"))] if content_type else []
-        params = options.model_dump(mode="json")
+        """Sends a request on, and returns the answer whatever it is."""
         try:
-            return await self._async_http.post(path, params=params, content=body, headers=headers)
+            return await self._async_http.request(
+                method, path, params=params, content=body, headers=list(headers)
+            )
         except httpx.HTTPError as error:
             raise self._silent(error) from error
 
@@ -66,6 +70,13 @@ class ServingClient:
         """Closes all connections, on the event loop that `forward` belongs to."""
         self.close()
         await self._async_http.aclose()
+
+    def _have_loaded(self, path: str) -> None:
+        response = self._send("POST", path)
+        if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+            raise UnfitCheckpointError(response.json()["detail"])
+        if not response.is_success:
+            raise self._strange(response)
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
+
 from fastapi import Request
 
-from service.errors import PayloadTooLargeError
+from service.errors import PayloadTooLargeError, SlowBodyError
 
-PHOTOS = "send fewer or smaller photos, or raise TANDEM_MAX_UPLOAD_BYTES"
+PHOTOS: Final = "send fewer or smaller photos, or raise TANDEM_MAX_UPLOAD_BYTES"
+BODY_SECONDS: Final = 30.0
 
 
-async def read_body(request: Request, limit_bytes: int, advice: str = PHOTOS) -> bytes:
-    """The whole body. Raises `PayloadTooLargeError`, with advice, once it is known to be above the limit."""
+async def read_body(
+    request: Request, limit_bytes: int, advice: str = PHOTOS, limit_seconds: float = BODY_SECONDS
+) -> bytes:
+    """The whole body.
+
+    Raises `PayloadTooLargeError`, with advice, once it is known to be above the limit, and `SlowBodyError`
+    where it is not whole in time: who sends a byte now and then holds no place for ever.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit_bytes:
         raise _too_large(limit_bytes, advice)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit_bytes:
-            raise _too_large(limit_bytes, advice)
+    try:
+        async with asyncio.timeout(limit_seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit_bytes:
+                    raise _too_large(limit_bytes, advice)
+    except TimeoutError as error:
+        raise SlowBodyError(
+            f"{len(body)} bytes of the body came within {limit_seconds:g} s, and not the rest: send it faster"
+        ) from error
     return bytes(body)
 
 

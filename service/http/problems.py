@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import Match
 
@@ -45,6 +46,8 @@ STATUS_OF: Final[Mapping[type[Exception], HTTPStatus]] = MappingProxyType(
         errors.UnsupportedImageError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         errors.UndecodableImageError: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.AnswerTooLateError: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.SlowBodyError: HTTPStatus.REQUEST_TIMEOUT,
         errors.DatabaseUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.StorageUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.ClusterUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -62,6 +65,8 @@ HEADERS_OF: Final[Mapping[type[Exception], Mapping[str, str]]] = MappingProxyTyp
         errors.UnauthorizedError: {"WWW-Authenticate": "Bearer"},
         errors.RateLimitedError: {"Retry-After": "1"},
         errors.OverloadedError: {"Retry-After": "1"},
+        errors.AnswerTooLateError: {"Retry-After": "5"},
+        errors.SlowBodyError: {"Connection": "close"},
         errors.DatabaseUnavailableError: {"Retry-After": "5"},
         errors.StorageUnavailableError: {"Retry-After": "5"},
         errors.ClusterUnreachableError: {"Retry-After": "5"},
@@ -116,6 +121,12 @@ class Problem(BaseModel):
     errors: list[FieldError] = []
 
 
+class InferenceProblem(Problem):
+    """A problem document that clients of the Open Inference Protocol understand: they look for `error`."""
+
+    error: str
+
+
 class ProblemResponse(JSONResponse):
     """A problem document; what no UTF-8 can say, half of a surrogate pair from the request, becomes a '?'."""
 
@@ -133,6 +144,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(OSError, _on_storage_fault)
+    app.add_exception_handler(ClientDisconnect, _on_client_gone)
     app.add_exception_handler(Exception, _on_unexpected_error)
 
 
@@ -143,17 +155,18 @@ async def answer_to(request: Request, error: Exception) -> JSONResponse:
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request_failed", path=request.url.path, code=kind.code, detail=str(error))
     fields = error.problems if isinstance(error, InvalidSpecError) else []
-    return _answer(kind.status, kind.code, str(error), fields, kind.headers)
+    return _answer(request, kind.status, kind.code, str(error), fields, kind.headers)
 
 
-async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
+async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     if isinstance(error.body, bytes):
         # Whatever is not said to be JSON is left as it came.
-        return _answer(NOT_JSON.status, NOT_JSON.code, "send the body with Content-Type: application/json")
+        detail = "send the body with Content-Type: application/json"
+        return _answer(request, NOT_JSON.status, NOT_JSON.code, detail)
     fields = [_field_problem(entry) for entry in error.errors()]
     detail = "; ".join(f"{problem.field}: {problem.message}" for problem in fields)
-    return _answer(INVALID_REQUEST.status, INVALID_REQUEST.code, detail, fields)
+    return _answer(request, INVALID_REQUEST.status, INVALID_REQUEST.code, detail, fields)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -161,13 +174,13 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     status = HTTPStatus(error.status_code)
     if status is UNREADABLE_BODY.status and error.__cause__ is not None:
         detail = f"the body cannot be read ({error.__cause__}): send JSON in UTF-8"
-        return _answer(status, UNREADABLE_BODY.code, detail)
+        return _answer(request, status, UNREADABLE_BODY.code, detail)
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = _allowed_methods(request)
         detail = f"{request.url.path} answers {allowed}, not {request.method}"
-        return _answer(status, "method_not_allowed", detail, headers={"Allow": allowed})
+        return _answer(request, status, "method_not_allowed", detail, headers={"Allow": allowed})
     code = status.phrase.lower().replace(" ", "_").replace("-", "_")
-    return _answer(status, code, error.detail, headers=error.headers or {})
+    return _answer(request, status, code, error.detail, headers=error.headers or {})
 
 
 async def _on_storage_fault(request: Request, error: Exception) -> JSONResponse:
@@ -194,7 +207,14 @@ async def _on_unexpected_error(request: Request, _: Exception) -> JSONResponse:
     detail = "an error that nobody foresaw; the server's log has its traceback"
     request_id = getattr(request.state, "request_id", None)
     headers = {"X-Request-Id": request_id} if request_id else {}
-    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, headers=headers)
+    return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, headers=headers)
+
+
+async def _on_client_gone(request: Request, _: Exception) -> JSONResponse:
+    # Nobody is there to read it; the log and the metrics still tell of it as the client's doing.
+    return _answer(
+        request, HTTPStatus.BAD_REQUEST, "client_gone", "the client went before its body was whole"
+    )
 
 
 def _field_problem(entry: Mapping[str, Any]) -> FieldProblem:
@@ -206,6 +226,7 @@ def _field_problem(entry: Mapping[str, Any]) -> FieldProblem:
 
 
 def _answer(
+    request: Request,
     status: HTTPStatus,
     code: str,
     detail: str,
@@ -220,4 +241,6 @@ def _answer(
         code=code,
         errors=[FieldError(field=field.field, message=field.message) for field in fields],
     )
+    if request.url.path.startswith("/v2/"):
+        problem = InferenceProblem(**problem.model_dump(), error=detail)
     return ProblemResponse(problem, status, dict(headers))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+
+import structlog
 
 from model.checkpoint_record import CheckpointRecord, verify_file
 from model.errors import ModelError
@@ -16,8 +19,10 @@ from service.cluster.serving import ServingClient
 from service.domain.job import Job
 from service.domain.job_folder import step_of
 from service.domain.resolved_run import ResolvedRun
-from service.errors import ConflictError, NotFoundError, UnfitCheckpointError
+from service.errors import ConflictError, NotFoundError, ServingUnreachableError, UnfitCheckpointError
 from service.store.models import PRODUCTION, ModelStore, check_alias
+
+log = structlog.get_logger()
 
 
 class ModelOperations:
@@ -50,8 +55,36 @@ class ModelOperations:
             self._serving.check(candidate.name)
             published = self._models.adopt(candidate, description)
         if alias is not None:
-            self._models.set_alias(name, alias, published.version)
+            self.set_alias(name, alias, published.version)
         return published
+
+    def set_alias(self, name: str, alias: str, version: int) -> None:
+        """Points an alias at a version, which the serving process has in memory by then.
+
+        Where no serving process answers the alias moves all the same: it is read by those that come. Raises
+        `UnfitCheckpointError` for a version that does not load any more, `NotFoundError` for none.
+        """
+        check_alias(alias)
+        self._models.folder(name, version)
+        try:
+            self._serving.make_ready(name, version)
+        except ServingUnreachableError as error:
+            log.warning("alias_moved_unloaded", model=name, alias=alias, version=version, detail=str(error))
+        self._models.set_alias(name, alias, version)
+        log.info("alias_moved", model=name, alias=alias, version=version)
+
+    def remove_version(self, name: str, version: int, active: Iterable[Job]) -> None:
+        """Removes a version for good; its number is not given again.
+
+        Raises `ConflictError` while an alias names it, or one of the `active` jobs is to start from it.
+        """
+        for job in active:
+            if _starts_from(job, name, version):
+                raise ConflictError(
+                    f"run {job.id} is to start from version {version} of model {name!r}: stop it first"
+                )
+        self._models.remove_version(name, version)
+        log.info("version_removed", model=name, version=version)
 
     def publish_once(self, name: str, job: Job, *, alias: str) -> PublishedModel:
         """As `publish`, but where the run's newest checkpoint is a version already, none is added.
@@ -62,9 +95,16 @@ class ModelOperations:
         versions = self._models.versions(name) if name in self._models.names() else []
         for published in (self._models.read(name, version) for version in reversed(versions)):
             if (published.run_id, published.step) == (job.id, step):
-                self._models.set_alias(name, alias, published.version)
+                self.set_alias(name, alias, published.version)
                 return published
         return self.publish(name, job, alias=alias)
+
+
+def _starts_from(job: Job, name: str, version: int) -> bool:
+    if job.kind != "run" or job.spec.get("start_from") is None:
+        return False
+    start = ResolvedRun.model_validate_json(job.work.specification.read_bytes()).start
+    return start is not None and (start.name, start.version) == (name, version)
 
 
 def _describe(name: str, run: ResolvedRun, trained: CheckpointRecord) -> PublishedModel:

@@ -2,57 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version as installed
-from typing import Annotated
 
+import torch
 import uvicorn
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, status
+from fastapi import FastAPI
 
-from service.domain.classification import Classification, ClassifyOptions
+from service.errors import StackError
 from service.http import problems
-from service.http.body import read_body
 from service.http.listener import listen
+from service.http.measure_requests import MeasureRequests
+from service.serving import health, internal, open_inference, photos
 from service.serving.batcher import Batcher, BatchLimits
 from service.serving.decoder import Decoder
-from service.serving.operations import ClassifyOperations
+from service.serving.inquiries import Inquiries
+from service.serving.metrics import ServingMetrics
+from service.serving.operations import ServingOperations
 from service.serving.registry import ModelRegistry
-from service.serving.uploads import photos_in
 from service.settings import Settings
 from service.store.models import ModelStore
 
 # A client that has stopped reading its answer must not keep the process from ending.
 GRACE_SECONDS = 30
 
-router = APIRouter()
-
 
 def create_app(settings: Settings, limits: BatchLimits | None = None) -> FastAPI:
-    """Classifies by the models under `settings.models`. Loopback's or a private network's alone: it asks for
-    no token, the control plane in front of it does."""
+    """Answers about photos by the models under `settings.models`, with what is in production loaded first.
+
+    Loopback's or a private network's alone: it asks for no token, the control plane in front of it does.
+    Raises `StackError` for a device that this machine does not have.
+    """
     store = ModelStore(settings.models, settings.default_model)
-    decoder = Decoder()
-    batcher = Batcher(limits or BatchLimits(), more_coming=lambda: decoder.is_busy)
+    metrics = ServingMetrics()
+    devices = devices_of(settings)
+    decoder = Decoder(settings.max_pixels)
+    batcher = Batcher(limits or BatchLimits(), lambda: decoder.is_busy, len(devices))
+    metrics.photos_waiting.set_function(lambda: batcher.admitted)
+    registry = ModelRegistry(store, devices, metrics)
+    inquiries = Inquiries(registry, decoder, batcher, metrics, settings.request_seconds)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await registry.load_production()
         async with batcher.running():
             yield
         decoder.close()
 
     app = FastAPI(title="Tandem serving", version=installed("tandem"), lifespan=lifespan)
     app.state.max_upload_bytes = settings.max_upload_bytes
-    app.state.operations = ClassifyOperations(store, ModelRegistry(store), decoder, batcher)
+    app.state.metrics = metrics
+    app.state.operations = ServingOperations(store, registry, inquiries)
+    app.add_middleware(MeasureRequests, metrics=metrics.http)
     problems.install(app)
-    app.include_router(router)
+    for room in (photos, open_inference, internal, health):
+        app.include_router(room.router)
     return app
 
 
 def serve(settings: Settings, host: str, port: int) -> None:
     """Runs the serving process until it is told to end; what it has accepted it answers first.
 
-    Raises `StackError` for a taken port.
+    Raises `StackError` for a taken port, or a device that is not there.
     """
     listener = listen(host, port)
     config = uvicorn.Config(
@@ -61,45 +73,11 @@ def serve(settings: Settings, host: str, port: int) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _operations(request: Request) -> ClassifyOperations:
-    operations: ClassifyOperations = request.app.state.operations
-    return operations
-
-
-Operations = Annotated[ClassifyOperations, Depends(_operations)]
-Options = Annotated[ClassifyOptions, Query()]
-
-
-@router.post("/api/v1/classify")
-@router.post("/api/v1/models/{name}/classify")
-@router.post("/api/v1/models/{name}/versions/{version}/classify")
-async def classify(
-    request: Request,
-    options: Options,
-    operations: Operations,
-    name: str | None = None,
-    version: str | None = None,
-) -> Classification:
-    """Photos as a form's files, as the body itself, or as base64 in JSON; predictions in their order."""
-    asked = operations.find(name, version)
-    body = await read_body(request, request.app.state.max_upload_bytes)
-    uploads = photos_in(body, request.headers.get("content-type"))
-    return await operations.classify(asked, uploads, options)
-
-
-@router.post("/internal/candidates/{candidate}/check", status_code=status.HTTP_204_NO_CONTENT)
-async def check(candidate: str, operations: Operations) -> None:
-    """Whether a model that is about to be published loads and classifies."""
-    await operations.check(candidate)
-
-
-@router.get("/healthz")
-async def healthz() -> dict[str, str]:
-    """The process answers."""
-    return {"status": "ok"}
-
-
-@router.get("/readyz")
-async def readyz() -> dict[str, str]:
-    """It takes requests; models are loaded when they are first asked for."""
-    return {"status": "ready"}
+def devices_of(settings: Settings) -> Sequence[str]:
+    """What models are put on: the devices that were asked for, or else every GPU, or else the CPU."""
+    there = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    for device in settings.serving_devices:
+        if device != "cpu" and str(torch.device(device, 0) if ":" not in device else device) not in there:
+            known = ", ".join(["cpu", *there])
+            raise StackError(f"TANDEM_SERVING_DEVICES has {device!r}, but this machine has {known}")
+    return settings.serving_devices or there or ["cpu"]

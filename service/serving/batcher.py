@@ -1,4 +1,4 @@
-"""Photos of many requests, classified together: one model thread, and a bounded number waiting for it."""
+"""Photos of many requests, answered together: a model thread per device, and a bounded number waiting."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from enum import Enum
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -20,17 +21,37 @@ from service.errors import OverloadedError
 log = structlog.get_logger()
 
 
-class BatchClassifier(Protocol):
-    """What the batcher needs of a model."""
+class Question(Enum):
+    """What a model is asked of a photo."""
+
+    ONE_VIEW = "probabilities from the centre view"
+    TEN_VIEWS = "probabilities from ten views"
+    EMBEDDING = "embedding"
+
+    @classmethod
+    def of_views(cls, views: Views) -> Question:
+        """The probabilities, from so many views."""
+        return cls.TEN_VIEWS if views is Views.TEN else cls.ONE_VIEW
+
+    @property
+    def views(self) -> int:
+        """How many of a photo the answer takes."""
+        return Views.TEN if self is Question.TEN_VIEWS else Views.ONE
+
+
+class BatchModel(Protocol):
+    """What the batcher needs of a model on one device."""
 
     def probabilities(self, photos_NSS3: NDArray[np.uint8], views: int = 1) -> NDArray[np.float32]: ...
+
+    def embeddings(self, photos_NSS3: NDArray[np.uint8]) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True)
 class BatchLimits:
     """How much is done at once and how much may wait.
 
-    Views, not photos, are what a batch costs. `wait_seconds` is how long the model thread stands idle for
+    Views, not photos, are what a batch costs. `wait_seconds` is how long a model thread stands idle for
     photos that are being decoded; it never waits for requests that have not come.
     """
 
@@ -40,8 +61,8 @@ class BatchLimits:
 
 
 class _Waiting(NamedTuple):
-    classifier: BatchClassifier
-    views: Views
+    replicas: Sequence[BatchModel]
+    question: Question
     photo: NDArray[np.uint8]
     answer: asyncio.Future[NDArray[np.float32]]
 
@@ -49,13 +70,20 @@ class _Waiting(NamedTuple):
 class Batcher:
     """Belongs to one event loop. `more_coming` says whether admitted photos are still being decoded."""
 
-    def __init__(self, limits: BatchLimits, more_coming: Callable[[], bool]) -> None:
+    def __init__(self, limits: BatchLimits, more_coming: Callable[[], bool], devices: int = 1) -> None:
         self._limits = limits
         self._more_coming = more_coming
         self._admitted = 0
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
-        self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._model_threads = [
+            ThreadPoolExecutor(1, thread_name_prefix=f"model-{place}") for place in range(devices)
+        ]
+
+    @property
+    def admitted(self) -> int:
+        """Photos of requests that are not answered yet."""
+        return self._admitted
 
     @contextmanager
     def admit(self, photos: int) -> Iterator[None]:
@@ -68,14 +96,17 @@ class Batcher:
         finally:
             self._admitted -= photos
 
-    async def classify(
-        self, classifier: BatchClassifier, photos: Sequence[NDArray[np.uint8]], views: Views
+    async def ask(
+        self, replicas: Sequence[BatchModel], photos: Sequence[NDArray[np.uint8]], question: Question
     ) -> list[NDArray[np.float32]]:
-        """Class probabilities [K] of each photo [S, S, 3], in order."""
+        """The answer for each photo [S, S, 3], in order: class probabilities [K], or an embedding [F].
+
+        `replicas` are the same model on every device. A photo whose asker has gone away is passed over.
+        """
         loop = asyncio.get_running_loop()
         answers: list[asyncio.Future[NDArray[np.float32]]] = [loop.create_future() for _ in photos]
         self._waiting.extend(
-            _Waiting(classifier, views, photo, answer) for photo, answer in zip(photos, answers, strict=True)
+            _Waiting(replicas, question, photo, answer) for photo, answer in zip(photos, answers, strict=True)
         )
         self._arrived.set()
         return await asyncio.gather(*answers)
@@ -83,16 +114,18 @@ class Batcher:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Answers what comes for as long as the block lasts."""
-        task = asyncio.create_task(self._run())
+        tasks = [asyncio.create_task(self._run(place)) for place in range(len(self._model_threads))]
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            self._model_thread.shutdown()
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            for thread in self._model_threads:
+                thread.shutdown()
 
-    async def _run(self) -> None:
+    async def _run(self, place: int) -> None:
         while True:
             await self._arrived.wait()
             if self._more_coming():
@@ -100,35 +133,40 @@ class Batcher:
             batch = self._take()
             if not self._waiting:
                 self._arrived.clear()
-            await self._answer(batch)
+            if batch:
+                await self._answer(batch, place)
 
     def _take(self) -> list[_Waiting]:
-        """The photo that has waited longest, and those after it that can go with it."""
-        first = self._waiting[0]
-        room = max(1, self._limits.views_per_batch // first.views)
+        """The photo that has waited longest, and those after it that can go with it; none if all are gone."""
+        wanted = [waiting for waiting in self._waiting if not waiting.answer.done()]
         batch: list[_Waiting] = []
         rest: deque[_Waiting] = deque()
-        for waiting in self._waiting:
-            alike = waiting.classifier is first.classifier and waiting.views is first.views
+        for waiting in wanted:
+            first = wanted[0]
+            alike = waiting.replicas is first.replicas and waiting.question is first.question
+            room = max(1, self._limits.views_per_batch // first.question.views)
             (batch if alike and len(batch) < room else rest).append(waiting)
         self._waiting = rest
         return batch
 
-    async def _answer(self, batch: list[_Waiting]) -> None:
+    async def _answer(self, batch: list[_Waiting], place: int) -> None:
         loop = asyncio.get_running_loop()
         try:
-            found_NK = await loop.run_in_executor(self._model_thread, _probabilities, batch)
+            found = await loop.run_in_executor(self._model_threads[place], _answers, batch, place)
         except Exception as error:
             log.exception("batch_failed", photos=len(batch))
             for waiting in batch:
                 if not waiting.answer.done():
                     waiting.answer.set_exception(error)
             return
-        for waiting, found_K in zip(batch, found_NK, strict=True):
+        for waiting, answer in zip(batch, found, strict=True):
             if not waiting.answer.done():
-                waiting.answer.set_result(found_K)
+                waiting.answer.set_result(answer)
 
 
-def _probabilities(batch: list[_Waiting]) -> NDArray[np.float32]:
+def _answers(batch: list[_Waiting], place: int) -> NDArray[np.float32]:
     photos_NSS3 = np.stack([waiting.photo for waiting in batch])
-    return batch[0].classifier.probabilities(photos_NSS3, batch[0].views)
+    model, question = batch[0].replicas[place], batch[0].question
+    if question is Question.EMBEDDING:
+        return model.embeddings(photos_NSS3)
+    return model.probabilities(photos_NSS3, question.views)

@@ -1,97 +1,88 @@
-"""What the serving process does: classifying photos, and trying a model before it is published."""
+"""What the serving process does with photos, and with models that are about to be used."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.classifier import Classifier
 from model.errors import ModelError
-from service.domain.classification import (
-    Classification,
-    ClassifyOptions,
-    Likelihood,
-    PhotoPrediction,
-    Timing,
-    Views,
-)
+from model.published import PublishedModel
+from service.domain.classification import Classification, ClassifyOptions, Likelihood, PhotoPrediction
+from service.domain.embedding import EmbeddedPhotos
 from service.errors import UnfitCheckpointError
-from service.serving.batcher import Batcher
-from service.serving.decoder import Decoder
-from service.serving.registry import ModelRegistry, load
+from service.serving.batcher import Question
+from service.serving.inquiries import Answered, Inquiries, Version
+from service.serving.loaded_model import LoadedModel
+from service.serving.registry import ModelRegistry
 from service.store.models import ModelStore
 
 
-class Version(NamedTuple):
-    """One version of one model, which is there."""
+class ServingOperations:
+    """Belongs to one event loop. What is asked of photos raises what `Inquiries.ask` does."""
 
-    name: str
-    number: int
-
-
-class ClassifyOperations:
-    """Belongs to one event loop."""
-
-    def __init__(
-        self, store: ModelStore, registry: ModelRegistry, decoder: Decoder, batcher: Batcher
-    ) -> None:
+    def __init__(self, store: ModelStore, registry: ModelRegistry, inquiries: Inquiries) -> None:
         self._store = store
         self._registry = registry
-        self._decoder = decoder
-        self._batcher = batcher
+        self._inquiries = inquiries
 
     def find(self, name: str | None, version: str | None) -> Version:
         """The version that answers now: aliases are read each time, so a moved one counts at once."""
         name = name or self._store.default_model()
         return Version(name, self._store.resolve(name, version))
 
+    def describe(self, asked: Version) -> tuple[PublishedModel, list[int]]:
+        """What is known of a version, and which others there are."""
+        return self._store.read(asked.name, asked.number), self._store.versions(asked.name)
+
+    async def ask(self, asked: Version, uploads: Sequence[bytes], question: Question) -> Answered:
+        return await self._inquiries.ask(asked, uploads, question)
+
     async def classify(
         self, asked: Version, uploads: Sequence[bytes], options: ClassifyOptions
     ) -> Classification:
-        """Raises `OverloadedError`, and what `Decoder.squares` raises."""
-        began = time.perf_counter()
-        with self._batcher.admit(len(uploads)):
-            classifier = await self._registry.get(asked.name, asked.number)
-            photos = await self._decoder.squares(uploads, classifier.published.image_size)
-            decoded = time.perf_counter()
-            found = await self._batcher.classify(classifier, photos, options.views)
-        ended = time.perf_counter()
+        question = Question.of_views(options.views)
+        model, found, timing = await self.ask(asked, uploads, question)
         return Classification(
             model=asked.name,
             version=asked.number,
-            predictions=[_prediction(classifier, found_K, options.top_k) for found_K in found],
-            timing_milliseconds=Timing(
-                decode=_milliseconds(decoded - began),
-                classify=_milliseconds(ended - decoded),
-                total=_milliseconds(ended - began),
-            ),
+            predictions=[_prediction(model, found_K, options.top_k) for found_K in found],
+            timing_milliseconds=timing,
+        )
+
+    async def embed(self, asked: Version, uploads: Sequence[bytes]) -> EmbeddedPhotos:
+        _, found, timing = await self.ask(asked, uploads, Question.EMBEDDING)
+        return EmbeddedPhotos(
+            model=asked.name,
+            version=asked.number,
+            embeddings=[found_F.tolist() for found_F in found],
+            timing_milliseconds=timing,
         )
 
     async def check(self, candidate: str) -> None:
-        """Loads a candidate and lets it classify a grey photo; raises `UnfitCheckpointError` if it cannot."""
+        """Loads a candidate and lets it classify a photo; raises `UnfitCheckpointError` if it cannot."""
+        folder = self._store.candidate_folder(candidate)
         try:
-            classifier = await load(self._store.candidate_folder(candidate))
+            await self._registry.load(folder)
         except ModelError as error:
             raise UnfitCheckpointError(str(error)) from error
-        size = classifier.published.image_size
-        grey = np.full((size, size, 3), 128, dtype=np.uint8)
-        (found_K,) = await self._batcher.classify(classifier, [grey], Views.ONE)
-        if not np.isfinite(found_K).all():
-            raise UnfitCheckpointError("its weights give probabilities that are not numbers")
+
+    async def make_ready(self, name: str, version: int) -> None:
+        """Loads a version that is about to get an alias, so that nobody who asks for it has to wait.
+
+        Raises `UnfitCheckpointError` if it does not load any more.
+        """
+        try:
+            await self._registry.get(name, version)
+        except ModelError as error:
+            raise UnfitCheckpointError(str(error)) from error
 
 
-def _prediction(classifier: Classifier, probabilities_K: NDArray[np.float32], top_k: int) -> PhotoPrediction:
+def _prediction(model: LoadedModel, probabilities_K: NDArray[np.float32], top_k: int) -> PhotoPrediction:
     return PhotoPrediction(
         top_k=[
             Likelihood(index=found.index, id=found.id, label=found.label, probability=found.probability)
-            for found in classifier.most_likely(probabilities_K, top_k)
+            for found in model.classifier.most_likely(probabilities_K, top_k)
         ]
     )
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)

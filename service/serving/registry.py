@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 
-from model.classifier import Classifier
-from service.store.models import ModelStore
+from model.errors import ModelError
+from service.errors import ServiceError
+from service.serving.loaded_model import LoadedModel
+from service.serving.metrics import ServingMetrics
+from service.store.models import PRODUCTION, ModelStore
 
 log = structlog.get_logger()
 
@@ -19,12 +23,17 @@ KEPT_MODELS = 3
 class ModelRegistry:
     """Belongs to one event loop. A version never changes, so what is loaded stays right."""
 
-    def __init__(self, store: ModelStore, kept: int = KEPT_MODELS) -> None:
+    def __init__(
+        self, store: ModelStore, devices: Sequence[str], metrics: ServingMetrics, kept: int = KEPT_MODELS
+    ) -> None:
         self._store = store
+        self._devices = devices
+        self._metrics = metrics
         self._kept = kept
-        self._models: OrderedDict[tuple[str, int], asyncio.Task[Classifier]] = OrderedDict()
+        self._models: OrderedDict[tuple[str, int], asyncio.Task[LoadedModel]] = OrderedDict()
+        metrics.models_loaded.set_function(lambda: len(self._models))
 
-    async def get(self, name: str, version: int) -> Classifier:
+    async def get(self, name: str, version: int) -> LoadedModel:
         """A version, loaded once however many ask at once.
 
         Raises `NotFoundError`, or `BadCheckpointError` when its files have been damaged since.
@@ -33,7 +42,7 @@ class ModelRegistry:
         loading = self._models.get(key)
         if loading is None:
             folder = self._store.folder(name, version)
-            loading = asyncio.create_task(load(folder))
+            loading = asyncio.create_task(self.load(folder))
             self._models[key] = loading
         self._models.move_to_end(key)
         while len(self._models) > self._kept:
@@ -46,9 +55,19 @@ class ModelRegistry:
                 del self._models[key]
             raise
 
+    async def load(self, folder: Path) -> LoadedModel:
+        """Reads a published model, or a candidate, in a thread of its own; nobody else is given it."""
+        model = await asyncio.to_thread(LoadedModel.read, folder, self._devices, self._metrics)
+        log.info("model_loaded", folder=str(folder))
+        return model
 
-async def load(folder: Path) -> Classifier:
-    """Reads a published model, or a candidate, in a thread of its own."""
-    classifier = await asyncio.to_thread(Classifier.load, folder)
-    log.info("model_loaded", folder=str(folder))
-    return classifier
+    async def load_production(self) -> None:
+        """Loads what is in production, that last put there first, for as many as are kept.
+
+        What does not load is logged: it fails those who ask for it, and nobody else.
+        """
+        for name, version in self._store.in_production()[: self._kept]:
+            try:
+                await self.get(name, version)
+            except (ModelError, ServiceError) as error:
+                log.error("model_not_loaded", model=name, version=version, alias=PRODUCTION, error=str(error))

@@ -2,12 +2,15 @@
 
 <root>/<name>/<version>/{weights.safetensors, model.json}      versions count from 1 and never change
 <root>/<name>/aliases.json                                     {alias: {version, assigned_at}}
+<root>/<name>/last_version.json                                {version}: the highest there has been
 <root>/.candidate-<id>/                                        a version in the making; nobody lists it
+<root>/.removed-<id>/                                          a version on its way out
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -24,7 +27,7 @@ from pipeline.shards.durable import sync
 from service.domain.job_folder import write_json
 from service.domain.names import NAME_PATTERN, is_version_number
 from service.domain.storage import require_folder
-from service.errors import FieldProblem, InvalidSpecError, NotFoundError
+from service.errors import ConflictError, FieldProblem, InvalidSpecError, NotFoundError
 
 PRODUCTION = "production"
 CANDIDATE_PATTERN = r"\.candidate-[0-9a-f]{32}"
@@ -98,22 +101,28 @@ class ModelStore:
         """The configured model, or else the one that was last given the alias `production`."""
         if self._default_name is not None:
             return self._default_name
-        assigned = [
-            (aliases[PRODUCTION].assigned_at, name)
+        for name, _ in self.in_production():
+            return name
+        raise NotFoundError(
+            f"no model has the alias {PRODUCTION!r} yet: publish a run, or name the model in the path"
+        )
+
+    def in_production(self) -> list[tuple[str, int]]:
+        """Models and versions with the alias `production`, that last given it first."""
+        found = [
+            (alias.assigned_at, name, alias.version)
             for name in self.names()
-            if PRODUCTION in (aliases := self._read_aliases(name))
+            if (alias := self._read_aliases(name).get(PRODUCTION)) is not None
         ]
-        if not assigned:
-            raise NotFoundError(
-                f"no model has the alias {PRODUCTION!r} yet: publish a run, or name the model in the path"
-            )
-        return max(assigned)[1]
+        return [(name, version) for _, name, version in sorted(found, reverse=True)]
 
     def set_alias(self, name: str, alias: str, version: int) -> None:
         """Points an alias at a version, from one moment to the next."""
         check_alias(alias)
         self.folder(name, version)
         with _alone_in(self._root / name):
+            # It may have been removed while another held the lock.
+            self.folder(name, version)
             moment = datetime.now(UTC).isoformat(timespec="microseconds")
             aliases = self._read_aliases(name) | {alias: Alias(version=version, assigned_at=moment)}
             self._write_aliases(name, aliases)
@@ -126,6 +135,26 @@ class ModelStore:
                 raise NotFoundError(f"model {name!r} has no alias {alias!r}")
             del aliases[alias]
             self._write_aliases(name, aliases)
+
+    def remove_version(self, name: str, version: int) -> None:
+        """Removes a version, from one moment to the next; its number is not given again.
+
+        Raises `ConflictError` while an alias names it.
+        """
+        folder = self.folder(name, version)
+        with _alone_in(self._root / name):
+            naming = sorted(
+                alias for alias, named in self._read_aliases(name).items() if named.version == version
+            )
+            if naming:
+                raise ConflictError(
+                    f"version {version} of model {name!r} is what {', '.join(naming)} means: point the alias"
+                    " at another version, or remove it, first"
+                )
+            # Out of sight as a whole, and then away.
+            doomed = folder.rename(self._root / f".removed-{uuid.uuid4().hex}")
+            sync(self._root / name)
+        shutil.rmtree(doomed)
 
     def require_storage(self) -> None:
         """Raises `StorageUnavailableError` when the folder of all models is not there."""
@@ -155,11 +184,12 @@ class ModelStore:
         folder = self._root / description.name
         folder.mkdir(exist_ok=True)
         with _alone_in(folder):
-            version = max(self._numbers(description.name), default=0) + 1
+            version = max(self._last_version(description.name), *self._numbers(description.name), 0) + 1
             published = description.model_copy(update={"version": version})
             published.save(candidate)
             for path in (*candidate.iterdir(), candidate):
                 sync(path)
+            write_json(folder / "last_version.json", {"version": version})
             candidate.rename(folder / str(version))
             sync(folder)
         return published
@@ -169,6 +199,14 @@ class ModelStore:
         if not folder.is_dir():
             return []
         return sorted(int(entry.name) for entry in folder.iterdir() if is_version_number(entry.name))
+
+    def _last_version(self, name: str) -> int:
+        """The highest number that a version has had; 0 where none is noted."""
+        try:
+            noted: int = json.loads((self._root / name / "last_version.json").read_bytes())["version"]
+        except FileNotFoundError:
+            return 0
+        return noted
 
     def _read_aliases(self, name: str) -> dict[str, Alias]:
         try:

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.domain.classification import Views
 from service.errors import OverloadedError
-from service.serving.batcher import Batcher, BatchLimits
+from service.serving.batcher import Batcher, BatchLimits, Question
 
 BATCHES_WAIT_SECONDS = 30
 
@@ -20,7 +19,8 @@ BATCHES_WAIT_SECONDS = 30
 class Brightness:
     """A classifier whose answer for a photo is the photo's own value, so that mix-ups show."""
 
-    def __init__(self) -> None:
+    def __init__(self, devices: int = 1) -> None:
+        self.replicas = [self] * devices
         self.batch_sizes: list[int] = []
         self.threads: set[str] = set()
         self.may_go_on = threading.Event()
@@ -34,8 +34,17 @@ class Brightness:
             np.float32
         )
 
+    def embeddings(self, photos_NSS3: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return -self.probabilities(photos_NSS3)
+
 
 class Broken:
+    def __init__(self) -> None:
+        self.replicas = [self]
+
+    def embeddings(self, photos_NSS3: NDArray[np.uint8]) -> NDArray[np.float32]:
+        raise MemoryError("no room for this batch")
+
     def probabilities(self, photos_NSS3: NDArray[np.uint8], views: int = 1) -> NDArray[np.float32]:
         raise MemoryError("no room for this batch")
 
@@ -44,9 +53,11 @@ def photo(value: int) -> NDArray[np.uint8]:
     return np.full((4, 4, 3), value, dtype=np.uint8)
 
 
-def within(limits: BatchLimits, work: Callable[[Batcher], Awaitable[None]], *, busy: bool = False) -> None:
+def within(
+    limits: BatchLimits, work: Callable[[Batcher], Awaitable[None]], *, busy: bool = False, devices: int = 1
+) -> None:
     async def run() -> None:
-        batcher = Batcher(limits, more_coming=lambda: busy)
+        batcher = Batcher(limits, more_coming=lambda: busy, devices=devices)
         async with batcher.running():
             await work(batcher)
 
@@ -59,7 +70,10 @@ def test_each_request_gets_the_answers_to_its_own_photos_in_their_order() -> Non
     async def work(batcher: Batcher) -> None:
         requests = [[number, number + 100] for number in range(50)]
         answers = await asyncio.gather(
-            *(batcher.classify(model, [photo(value) for value in values], Views.ONE) for values in requests)
+            *(
+                batcher.ask(model.replicas, [photo(value) for value in values], Question.ONE_VIEW)
+                for values in requests
+            )
         )
         assert [[answer[0] for answer in request] for request in answers] == requests
 
@@ -73,9 +87,12 @@ def test_what_arrives_while_the_model_works_goes_through_it_together() -> None:
     model.may_go_on.clear()
 
     async def work(batcher: Batcher) -> None:
-        first = asyncio.create_task(batcher.classify(model, [photo(0)], Views.ONE))
+        first = asyncio.create_task(batcher.ask(model.replicas, [photo(0)], Question.ONE_VIEW))
         await asyncio.sleep(0.05)
-        rest = [asyncio.create_task(batcher.classify(model, [photo(n)], Views.ONE)) for n in range(1, 6)]
+        rest = [
+            asyncio.create_task(batcher.ask(model.replicas, [photo(n)], Question.ONE_VIEW))
+            for n in range(1, 6)
+        ]
         await asyncio.sleep(0.05)
         model.may_go_on.set()
         await asyncio.gather(first, *rest)
@@ -88,9 +105,9 @@ def test_photos_still_being_decoded_are_waited_for_a_little() -> None:
     model = Brightness()
 
     async def work(batcher: Batcher) -> None:
-        first = asyncio.create_task(batcher.classify(model, [photo(1)], Views.ONE))
+        first = asyncio.create_task(batcher.ask(model.replicas, [photo(1)], Question.ONE_VIEW))
         await asyncio.sleep(0)
-        second = asyncio.create_task(batcher.classify(model, [photo(2)], Views.ONE))
+        second = asyncio.create_task(batcher.ask(model.replicas, [photo(2)], Question.ONE_VIEW))
         await asyncio.gather(first, second)
 
     within(BatchLimits(wait_seconds=0.2), work, busy=True)
@@ -101,8 +118,8 @@ def test_ten_views_fill_a_batch_ten_times_as_fast_and_never_mix_with_one() -> No
     model = Brightness()
 
     async def work(batcher: Batcher) -> None:
-        ten = batcher.classify(model, [photo(value) for value in range(6)], Views.TEN)
-        one = batcher.classify(model, [photo(value) for value in range(6)], Views.ONE)
+        ten = batcher.ask(model.replicas, [photo(value) for value in range(6)], Question.TEN_VIEWS)
+        one = batcher.ask(model.replicas, [photo(value) for value in range(6)], Question.ONE_VIEW)
         tens, ones = await asyncio.gather(ten, one)
         assert [answer.tolist() for answer in tens] == [[value, 10] for value in range(6)]
         assert [answer.tolist() for answer in ones] == [[value, 1] for value in range(6)]
@@ -116,7 +133,11 @@ def test_two_models_share_one_thread_and_no_batch() -> None:
 
     async def work(batcher: Batcher) -> None:
         await asyncio.gather(
-            *(batcher.classify(model, [photo(n)], Views.ONE) for n in range(4) for model in (bright, dark))
+            *(
+                batcher.ask(model.replicas, [photo(n)], Question.ONE_VIEW)
+                for n in range(4)
+                for model in (bright, dark)
+            )
         )
 
     within(BatchLimits(), work)
@@ -142,8 +163,8 @@ def test_a_batch_that_fails_fails_its_requests_and_no_others() -> None:
 
     async def work(batcher: Batcher) -> None:
         with pytest.raises(MemoryError):
-            await batcher.classify(Broken(), [photo(1), photo(2)], Views.ONE)
-        (answer,) = await batcher.classify(model, [photo(3)], Views.ONE)
+            await batcher.ask(Broken().replicas, [photo(1), photo(2)], Question.ONE_VIEW)
+        (answer,) = await batcher.ask(model.replicas, [photo(3)], Question.ONE_VIEW)
         assert answer[0] == 3
 
     within(BatchLimits(), work)
@@ -154,8 +175,8 @@ def test_a_request_that_went_away_does_not_take_its_neighbours_along() -> None:
     model.may_go_on.clear()
 
     async def work(batcher: Batcher) -> None:
-        gone = asyncio.create_task(batcher.classify(model, [photo(1)], Views.ONE))
-        stays = asyncio.create_task(batcher.classify(model, [photo(2)], Views.ONE))
+        gone = asyncio.create_task(batcher.ask(model.replicas, [photo(1)], Question.ONE_VIEW))
+        stays = asyncio.create_task(batcher.ask(model.replicas, [photo(2)], Question.ONE_VIEW))
         await asyncio.sleep(0.05)
         gone.cancel()
         await asyncio.sleep(0)
@@ -164,3 +185,64 @@ def test_a_request_that_went_away_does_not_take_its_neighbours_along() -> None:
         assert answer[0] == 2
 
     within(BatchLimits(), work)
+
+
+def test_an_embedding_and_a_probability_are_never_asked_for_in_one_batch() -> None:
+    model = Brightness()
+
+    async def work(batcher: Batcher) -> None:
+        asked = [
+            batcher.ask(model.replicas, [photo(n)], question)
+            for n in range(1, 4)
+            for question in (Question.ONE_VIEW, Question.EMBEDDING)
+        ]
+        found = [answer[0] for (answer,) in await asyncio.gather(*asked)]
+        assert found == [1, -1, 2, -2, 3, -3]
+
+    within(BatchLimits(), work)
+    assert model.batch_sizes == [3, 3]
+
+
+def test_photos_of_those_who_have_all_gone_are_not_looked_at() -> None:
+    model = Brightness()
+    model.may_go_on.clear()
+
+    async def work(batcher: Batcher) -> None:
+        first = asyncio.create_task(batcher.ask(model.replicas, [photo(0)], Question.ONE_VIEW))
+        await asyncio.sleep(0.05)
+        gone = [
+            asyncio.create_task(batcher.ask(model.replicas, [photo(n)], Question.ONE_VIEW)) for n in (1, 2)
+        ]
+        await asyncio.sleep(0.05)
+        for each in gone:
+            each.cancel()
+        await asyncio.gather(*gone, return_exceptions=True)
+        model.may_go_on.set()
+        await first
+        (answer,) = await batcher.ask(model.replicas, [photo(3)], Question.ONE_VIEW)
+        assert answer[0] == 3
+
+    within(BatchLimits(), work)
+    assert model.batch_sizes == [1, 1]
+
+
+def test_each_device_has_a_thread_and_takes_from_the_one_queue() -> None:
+    class Both(Brightness):
+        """Answers once both devices are at work."""
+
+        def probabilities(self, photos_NSS3: NDArray[np.uint8], views: int = 1) -> NDArray[np.float32]:
+            together.wait(BATCHES_WAIT_SECONDS)
+            return super().probabilities(photos_NSS3, views)
+
+    together = threading.Barrier(2)
+    model = Both(devices=2)
+
+    async def work(batcher: Batcher) -> None:
+        answers = await asyncio.gather(
+            *(batcher.ask(model.replicas, [photo(n)], Question.ONE_VIEW) for n in range(4))
+        )
+        assert [answer[0] for (answer,) in answers] == [0, 1, 2, 3]
+
+    within(BatchLimits(views_per_batch=2), work, devices=2)
+    assert model.batch_sizes == [2, 2]
+    assert len(model.threads) == 2

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from model.errors import BadCheckpointError
 from service.domain.job import Job
 from service.errors import NotFoundError
 from service.operations.models import ModelOperations
+from service.serving.metrics import ServingMetrics
 from service.serving.registry import ModelRegistry
 from service.store.models import ModelStore
 
@@ -23,9 +25,9 @@ def three_versions(models: ModelOperations, store: ModelStore, run: Job) -> Mode
 
 def test_however_many_ask_at_once_a_version_is_loaded_once(three_versions: ModelStore) -> None:
     async def ask() -> None:
-        registry = ModelRegistry(three_versions)
+        registry = ModelRegistry(three_versions, ["cpu"], ServingMetrics())
         found = await asyncio.gather(*(registry.get("colours", 1) for _ in range(10)))
-        assert len({id(classifier) for classifier in found}) == 1
+        assert len({id(model) for model in found}) == 1
         assert found[0].published.version == 1
 
     asyncio.run(ask())
@@ -33,7 +35,7 @@ def test_however_many_ask_at_once_a_version_is_loaded_once(three_versions: Model
 
 def test_the_one_unused_for_longest_is_let_go(three_versions: ModelStore) -> None:
     async def ask() -> None:
-        registry = ModelRegistry(three_versions, kept=2)
+        registry = ModelRegistry(three_versions, ["cpu"], ServingMetrics(), kept=2)
         first = await registry.get("colours", 1)
         second = await registry.get("colours", 2)
         assert await registry.get("colours", 1) is first
@@ -46,7 +48,7 @@ def test_the_one_unused_for_longest_is_let_go(three_versions: ModelStore) -> Non
 
 def test_who_goes_away_while_it_loads_leaves_the_others_waiting_well(three_versions: ModelStore) -> None:
     async def ask() -> None:
-        registry = ModelRegistry(three_versions)
+        registry = ModelRegistry(three_versions, ["cpu"], ServingMetrics())
         impatient = asyncio.create_task(registry.get("colours", 1))
         patient = asyncio.create_task(registry.get("colours", 1))
         await asyncio.sleep(0)
@@ -61,7 +63,7 @@ def test_a_version_that_failed_to_load_is_tried_again(three_versions: ModelStore
     whole = weights.read_bytes()
 
     async def ask() -> None:
-        registry = ModelRegistry(three_versions)
+        registry = ModelRegistry(three_versions, ["cpu"], ServingMetrics())
         weights.write_bytes(whole[:-10])
         with pytest.raises(BadCheckpointError):
             await registry.get("colours", 1)
@@ -69,5 +71,35 @@ def test_a_version_that_failed_to_load_is_tried_again(three_versions: ModelStore
         assert (await registry.get("colours", 1)).published.version == 1
         with pytest.raises(NotFoundError):
             await registry.get("colours", 4)
+
+    asyncio.run(ask())
+
+
+def test_what_is_in_production_is_loaded_before_anyone_asks(
+    models: ModelOperations, store: ModelStore, run: Job, other_run: Job
+) -> None:
+    for name, each in (("colours", run), ("others", other_run), ("damaged", run)):
+        models.publish(name, each)
+    models.publish("colours", other_run, alias=None)
+    (store.folder("damaged", 1) / "weights.safetensors").write_bytes(b"rust")
+    metrics = ServingMetrics()
+
+    async def load() -> None:
+        registry = ModelRegistry(store, ["cpu"], metrics)
+        await registry.load_production()
+        ready = await registry.get("colours", 1)
+        store.folder("colours", 1).rename(store.folder("colours", 1).with_name("elsewhere"))
+        assert await registry.get("colours", 1) is ready
+
+    asyncio.run(load())
+    assert metrics.registry.get_sample_value("tandem_models_loaded") == 2
+
+
+def test_a_model_is_put_on_every_device_and_answers_alike_on_each(three_versions: ModelStore) -> None:
+    async def ask() -> None:
+        model = await ModelRegistry(three_versions, ["cpu", "cpu"], ServingMetrics()).get("colours", 1)
+        photos = np.random.default_rng(0).integers(0, 256, (2, 72, 72, 3), dtype=np.uint8)
+        first, second = (replica.probabilities(photos) for replica in model.replicas)
+        assert np.array_equal(first, second)
 
     asyncio.run(ask())

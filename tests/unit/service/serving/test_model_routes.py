@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,6 +15,8 @@ from model.classifier import Classifier
 from service.api.app import create_app
 from service.api.state import ControlPlane
 from service.domain.job import Job
+from service.domain.job_folder import JobFolder
+from service.domain.state import JobState
 from service.settings import Settings
 from service.store.models import ModelStore
 
@@ -95,6 +98,40 @@ def test_an_alias_moves_is_followed_and_goes(
     assert api.post("/classify", content=photo()).status_code == 404
 
 
+def test_a_version_that_no_alias_means_can_be_removed(
+    api: httpx.Client, control_plane: FastAPI, run_id: str, run: Job, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        api.post("/models/colours/versions", json={"run_id": run_id})
+    assert api.delete("/models/colours/versions/2").json()["code"] == "conflict"
+    starting = begin_from(control_plane.state.control_plane, tmp_path / "runs" / "next", run, version=1)
+    refused = api.delete("/models/colours/versions/1")
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert starting in refused.json()["detail"]
+    with control_plane.state.control_plane.jobs.editing(starting) as edit:
+        edit.move_to(JobState.STOPPED)
+    assert api.delete("/models/colours/versions/1").status_code == 204
+    assert [each["version"] for each in api.get("/models/colours").json()["versions"]] == [2]
+    assert api.delete("/models/colours/versions/1").status_code == 404
+    assert api.post("/models/colours/versions", json={"run_id": run_id}).json()["version"] == 3
+
+
+def begin_from(plane: ControlPlane, folder: Path, like: Job, version: int) -> str:
+    """A queued run that is to start from a version of the model."""
+    pin = {"name": "colours", "version": version, "path": "", "weights_sha256": ""}
+    resolved = json.loads(like.work.specification.read_bytes()) | {"start": pin}
+    spec = like.spec | {"start_from": {"model": "colours", "version": str(version)}}
+    job_folder = JobFolder(folder)
+    return plane.jobs.create(
+        "run",
+        name=None,
+        spec=spec,
+        folder=folder,
+        job_id="next",
+        lay_out=lambda: job_folder.create(resolved),
+    ).id
+
+
 @pytest.mark.parametrize(
     ("body", "status", "field"),
     [
@@ -161,6 +198,17 @@ def test_classifying_and_publishing_need_their_own_scopes(
     assert api.post(**publish, headers=bearer["write"]).status_code == 201
     assert api.post("/classify", content=photo(), headers=bearer["write"]).status_code == 403
     assert api.post("/classify", content=photo(), headers=bearer["predict"]).status_code == 200
+
+
+def test_embeddings_come_through_the_control_plane(
+    api: httpx.Client, run_id: str, store: ModelStore, photo: Callable[..., bytes]
+) -> None:
+    api.post("/models/colours/versions", json={"run_id": run_id})
+    expected = Classifier.load(store.folder("colours", 1)).embed(photo(4))
+    for path in ("/embed", "/models/colours/embed", "/models/colours/versions/1/embed"):
+        answer = api.post(path, content=photo(4)).json()
+        assert answer["embeddings"] == [pytest.approx(expected.tolist(), abs=1e-4)]
+        assert (answer["model"], answer["version"]) == ("colours", 1)
 
 
 def test_the_api_document_tells_how_photos_are_sent(api: httpx.Client) -> None:

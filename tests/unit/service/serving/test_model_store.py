@@ -10,7 +10,7 @@ import pytest
 
 from model.config import ModelConfig
 from model.published import ColourStatistics, DatasetOrigin, Label, PublishedModel
-from service.errors import InvalidSpecError, NotFoundError
+from service.errors import ConflictError, InvalidSpecError, NotFoundError
 from service.store.models import ModelStore
 
 NOT_NAMES = ["..", ".", "", ".candidate-" + "0" * 32, "a/../b", "/etc", "a\n", "x" * 65]
@@ -131,6 +131,39 @@ def test_the_default_is_the_one_last_put_in_production_unless_configured(
     folder_store.remove_alias("a", "production")
     assert folder_store.default_model() == "b"
     assert ModelStore(models_root, default_name="c").default_model() == "c"
+
+
+def test_a_version_goes_once_no_alias_means_it_and_its_number_is_not_given_again(
+    folder_store: ModelStore, models_root: Path
+) -> None:
+    for _ in range(2):
+        add_version(folder_store, "a")
+    folder_store.set_alias("a", "production", 2)
+    folder_store.set_alias("a", "trial", 2)
+    with pytest.raises(ConflictError, match="production, trial"):
+        folder_store.remove_version("a", 2)
+    for alias in ("production", "trial"):
+        folder_store.set_alias("a", alias, 1)
+    folder_store.remove_version("a", 2)
+    assert folder_store.versions("a") == [1]
+    with pytest.raises(NotFoundError):
+        folder_store.remove_version("a", 2)
+    assert add_version(folder_store, "a") == 3
+    assert [entry.name for entry in models_root.iterdir()] == ["a"]
+
+
+def test_of_an_alias_and_a_removal_at_once_one_is_refused(folder_store: ModelStore) -> None:
+    add_version(folder_store, "a")
+    for _ in range(30):
+        version = add_version(folder_store, "a")
+        with ThreadPoolExecutor(2) as threads:
+            asked = [
+                threads.submit(folder_store.set_alias, "a", "production", version),
+                threads.submit(folder_store.remove_version, "a", version),
+            ]
+        errors = [each.exception() for each in asked]
+        assert [type(error) for error in errors if error] in ([ConflictError], [NotFoundError])
+        assert folder_store.resolve("a") in folder_store.versions("a")
 
 
 def test_aliases_set_at_once_are_all_kept(folder_store: ModelStore) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -39,6 +41,42 @@ def rewrite_weights(run: Job, weights: dict[str, torch.Tensor]) -> None:
     path = newest_weights(run).with_name("checkpoint.json")
     record = json.loads(path.read_text()) | {"weights_sha256": sha256_of(newest_weights(run))}
     path.write_text(json.dumps(record))
+
+
+def test_an_alias_is_not_pointed_at_a_version_that_is_damaged(
+    models: ModelOperations, store: ModelStore, run: Job
+) -> None:
+    models.publish("colours", run)
+    models.publish("colours", run, alias=None)
+    (store.folder("colours", 2) / "weights.safetensors").write_bytes(b"rust")
+    with pytest.raises(UnfitCheckpointError):
+        models.set_alias("colours", "production", 2)
+    assert store.resolve("colours") == 1
+
+
+def test_a_version_is_loaded_before_its_alias_is_seen(
+    models: ModelOperations, store: ModelStore, serving_url: str, run: Job
+) -> None:
+    models.publish("colours", run, alias=None)
+    assert loaded_models(serving_url) == 0
+    models.set_alias("colours", "production", 1)
+    assert loaded_models(serving_url) == 1
+
+
+def loaded_models(serving_url: str) -> float:
+    text = httpx.get(f"{serving_url}/metrics").text
+    return float(re.search(r"^tandem_models_loaded (.*)$", text, re.MULTILINE)[1])
+
+
+def test_an_alias_moves_while_no_serving_process_answers(
+    store: ModelStore, models: ModelOperations, run: Job
+) -> None:
+    for _ in range(2):
+        models.publish("colours", run, alias=None)
+    nobody = ServingClient("http://127.0.0.1:9")
+    ModelOperations(store, nobody).set_alias("colours", "production", 1)
+    nobody.close()
+    assert store.resolve("colours") == 1
 
 
 def assert_refused_leaving_nothing(

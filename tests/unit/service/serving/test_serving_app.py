@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import base64
+import io
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from fastapi import FastAPI
+from PIL import ExifTags, Image
 
 from model.classifier import Classifier
 from service.domain.job import Job
+from service.errors import StackError
 from service.operations.models import ModelOperations
 from service.serving.app import create_app
 from service.serving.batcher import BatchLimits
@@ -234,11 +239,84 @@ def test_a_version_damaged_on_disk_fails_alone(
     store: ModelStore,
     other_run: Job,
 ) -> None:
-    models.publish("others", other_run)
+    models.publish("others", other_run, alias=None)
     (store.folder("others", 1) / "weights.safetensors").write_bytes(b"rust")
     for _ in range(2):
         assert_refused(post("/api/v1/models/others/classify", content=photo()), 500, "bad_checkpoint")
     assert_says(post("/api/v1/models/colours/classify", content=photo()), published, photo())
+
+
+def test_embeddings_are_the_classifiers_and_say_which_photos_are_alike(
+    published: Classifier, post: Post, photo: Paint
+) -> None:
+    photos = [photo(1), photo(2), photo(1)]
+    response = post("/api/v1/embed", files=files(*photos))
+    assert response.status_code == 200, response.text
+    found = np.array(response.json()["embeddings"], dtype=np.float32)
+    expected = np.stack([published.embed(data) for data in photos])
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    assert np.linalg.norm(found[0] - found[2]) < 1e-3 < np.linalg.norm(found[0] - found[1])
+
+
+def test_a_photo_is_classified_the_way_up_that_it_is_shown(
+    published: Classifier, post: Post, photo: Paint
+) -> None:
+    shown = Image.open(io.BytesIO(photo(7, "PNG")))
+    for orientation, stored in (
+        (3, shown.transpose(Image.Transpose.ROTATE_180)),
+        (6, shown.transpose(Image.Transpose.ROTATE_90)),
+    ):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        file = io.BytesIO()
+        stored.save(file, "PNG", exif=exif)
+        assert_says(post("/api/v1/classify", content=file.getvalue()), published, photo(7, "PNG"))
+
+
+def test_what_takes_too_long_is_answered_in_time_and_holds_no_place(
+    published: Classifier,
+    settings: Settings,
+    photo: Paint,
+    serve: Callable[[FastAPI], AbstractContextManager[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hurried = settings.model_copy(update={"request_seconds": 0.3})
+    may_go_on = threading.Event()
+    swift = Classifier.probabilities
+
+    def slow(classifier: Classifier, photos: np.ndarray, views: int = 1) -> np.ndarray:
+        may_go_on.wait(30)
+        return swift(classifier, photos, views)
+
+    with serve(create_app(hurried, BatchLimits(photos_waiting=2))) as url:
+        monkeypatch.setattr(Classifier, "probabilities", slow)
+        for _ in range(3):
+            response = httpx.post(f"{url}/api/v1/classify", files=files(photo(1), photo(2)), timeout=30)
+            assert_refused(response, 503, "answer_too_late")
+            assert int(response.headers["retry-after"]) >= 1
+        may_go_on.set()
+        response = httpx.post(f"{url}/api/v1/classify", files=files(photo(1), photo(2)), timeout=30)
+        assert_says(response, published, photo(1), photo(2))
+
+
+def test_what_it_does_is_measured_by_model_and_version(
+    published: Classifier, serving_url: str, post: Post, photo: Paint
+) -> None:
+    post("/api/v1/classify", files=files(photo(1), photo(2)))
+    post("/api/v1/embed", content=photo(1))
+    post("/api/v1/classify", content=b"a letter")
+    text = httpx.get(f"{serving_url}/metrics").text
+    of = 'model="colours",question="{}",version="1"'
+    assert f"tandem_answer_seconds_count{{{of.format('one_view')}}} 1.0" in text
+    assert f"tandem_answer_seconds_count{{{of.format('embedding')}}} 1.0" in text
+    assert 'tandem_batch_photos_sum{model="colours",version="1"} 3.0' in text
+    assert 'tandem_http_requests_total{method="POST",route="/api/v1/classify",status="415"} 1.0' in text
+    assert "tandem_photos_waiting 0.0" in text
+
+
+def test_a_device_that_is_not_there_is_refused_at_start(settings: Settings) -> None:
+    with pytest.raises(StackError, match=r"cuda:9.*this machine has cpu"):
+        create_app(settings.model_copy(update={"serving_devices": ("cuda:9",)}))
 
 
 def test_it_is_alive_and_ready_before_there_is_any_model(serving_url: str) -> None:

@@ -1,0 +1,84 @@
+"""From a request's uploads to what a model says of each: admitted, decoded, batched, and in time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.domain.classification import Timing
+from service.errors import AnswerTooLateError
+from service.serving.batcher import Batcher, Question
+from service.serving.decoder import Decoder
+from service.serving.loaded_model import LoadedModel
+from service.serving.metrics import ServingMetrics
+from service.serving.registry import ModelRegistry
+
+
+class Version(NamedTuple):
+    """One version of one model, which is there."""
+
+    name: str
+    number: int
+
+
+class Answered(NamedTuple):
+    """What a model said of each photo, and where the milliseconds went."""
+
+    model: LoadedModel
+    of_photos: list[NDArray[np.float32]]
+    timing: Timing
+
+
+class Inquiries:
+    """Belongs to one event loop."""
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        decoder: Decoder,
+        batcher: Batcher,
+        metrics: ServingMetrics,
+        limit_seconds: float,
+    ) -> None:
+        self._registry = registry
+        self._decoder = decoder
+        self._batcher = batcher
+        self._metrics = metrics
+        self._limit_seconds = limit_seconds
+
+    async def ask(self, asked: Version, uploads: Sequence[bytes], question: Question) -> Answered:
+        """Raises `OverloadedError`, `AnswerTooLateError`, and what registry and decoder raise."""
+        try:
+            async with asyncio.timeout(self._limit_seconds):
+                return await self._ask(asked, uploads, question)
+        except TimeoutError as error:
+            raise AnswerTooLateError(
+                f"no answer within {self._limit_seconds:g} s: send fewer photos, or raise"
+                " TANDEM_REQUEST_SECONDS"
+            ) from error
+
+    async def _ask(self, asked: Version, uploads: Sequence[bytes], question: Question) -> Answered:
+        began = time.perf_counter()
+        with self._batcher.admit(len(uploads)):
+            model = await self._registry.get(asked.name, asked.number)
+            photos = await self._decoder.squares(uploads, model.published.image_size)
+            decoded = time.perf_counter()
+            found = await self._batcher.ask(model.replicas, photos, question)
+        ended = time.perf_counter()
+        labels = question.name.lower(), asked.name, str(asked.number)
+        self._metrics.answer_seconds.labels(*labels).observe(ended - began)
+        timing = Timing(
+            decode=_milliseconds(decoded - began),
+            classify=_milliseconds(ended - decoded),
+            total=_milliseconds(ended - began),
+        )
+        return Answered(model, found, timing)
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 3)

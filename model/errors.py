@@ -58,3 +58,13 @@ class DivergedError(ModelError):
         said = f"the loss is {self.loss} at step {self.step} with learning rate {self.learning_rate:g}"
         checkpoint = f", the last good checkpoint is {self.last_checkpoint}" if self.last_checkpoint else ""
         return f"{said}{checkpoint}: lower learning_rate"
+
+
+class BadIndexError(ModelError):
+    """An index of training photos that is not there or not whole: its place, and what is wrong."""
+
+    code = "bad_index"
+
+    def __str__(self) -> str:
+        place, detail = self.args
+        return f"{place}: {detail}"

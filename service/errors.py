@@ -152,6 +152,12 @@ class SlowBodyError(ServiceError):
     code = "slow_body"
 
 
+class NotIndexedError(ServiceError):
+    """A version whose training photos cannot be searched, or not yet."""
+
+    code = "not_indexed"
+
+
 class UnfitCheckpointError(ServiceError):
     """A checkpoint that does not load, or does not classify once it is loaded: it cannot be published."""
 

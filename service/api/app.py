@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from service.api import classify, datasets, embed, events, health, models, open_inference, page, runs
+from service.api import classify, datasets, embed, events, health, models, open_inference, page, runs, similar
 from service.api.document import DESCRIPTION, Api, operation_id
 from service.api.foreign_pages import RefuseForeignPages
 from service.api.security import LOOPBACK_HOSTS
@@ -25,7 +25,7 @@ from service.http.measure_requests import MeasureRequests
 from service.settings import Settings
 
 MAX_JSON_BYTES: Final = 2**20
-PHOTOS: Final = re.compile(r"(/api/v1|/v2)/(models/[^/]+/(versions/[^/]+/)?)?(classify|embed|infer)")
+PHOTOS: Final = re.compile(r"(/api/v1|/v2)/(models/[^/]+/(versions/[^/]+/)?)?(classify|embed|similar|infer)")
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -71,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
     api = APIRouter(prefix="/api/v1")
     for room in (runs, events, datasets, models):
         api.include_router(room.router)
-    for room in (classify, embed):
+    for room in (classify, embed, similar):
         api.include_router(room.router, tags=["photos"])
     app.include_router(api)
     app.include_router(open_inference.router)

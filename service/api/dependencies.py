@@ -15,6 +15,7 @@ from service.api.state import ControlPlane
 from service.cluster.jobs import RayCluster
 from service.cluster.serving import ServingClient
 from service.operations.datasets import DatasetOperations
+from service.operations.indexing import IndexOperations
 from service.operations.models import ModelOperations
 from service.operations.reconcile import Reconciler
 from service.operations.runs import RunOperations
@@ -51,6 +52,10 @@ async def _datasets(plane: Plane) -> DatasetOperations:
     return plane.datasets
 
 
+async def _indexes(plane: Plane) -> IndexOperations:
+    return plane.indexes
+
+
 async def _models(plane: Plane) -> ModelStore:
     return plane.model_store
 
@@ -80,6 +85,7 @@ Jobs = Annotated[JobStore, Depends(_jobs)]
 Runs = Annotated[RunOperations, Depends(_runs)]
 Answers = Annotated[RunAnswers, Depends(_answers)]
 Datasets = Annotated[DatasetOperations, Depends(_datasets)]
+Indexes = Annotated[IndexOperations, Depends(_indexes)]
 Models = Annotated[ModelStore, Depends(_models)]
 Publishing = Annotated[ModelOperations, Depends(_publishing)]
 Cluster = Annotated[RayCluster, Depends(_cluster)]

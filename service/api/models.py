@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Path, Response, status
 from pydantic import BaseModel, ConfigDict, Field
 
 from model.published import PublishedModel
-from service.api.dependencies import Jobs, Models, Publishing
+from service.api.dependencies import Indexes, Jobs, Models, Publishing, Reconciling
 from service.api.document import location, refusals
 from service.api.security import require
-from service.domain.answers import Model, ModelList, ModelVersion
+from service.domain.answers import IndexProgress, Model, ModelIndex, ModelList, ModelVersion
 from service.domain.names import HIGHEST_VERSION, Alias, Name
 from service.domain.numbers import WholeNumber
 from service.errors import (
@@ -20,6 +20,7 @@ from service.errors import (
     ServingUnreachableError,
     UnfitCheckpointError,
 )
+from service.operations.indexing import ModelIndex as IndexOfModel
 from service.store.models import PRODUCTION, ModelStore
 
 router = APIRouter(prefix="/models", tags=["models"])
@@ -51,6 +52,14 @@ def version_answer(model: PublishedModel) -> ModelVersion:
         **model.model_dump(include={"name", "version", "created_at", "run_id", "step", "metrics"}),
         network=model.architecture.network,
         dataset=model.dataset.name,
+    )
+
+
+def index_answer(found: IndexOfModel) -> ModelIndex:
+    return ModelIndex(
+        state=found.state,
+        reason=found.job.reason if found.job else None,
+        progress=IndexProgress.model_validate(found.job.progress if found.job else {}),
     )
 
 
@@ -92,6 +101,27 @@ def list_models(models: Models) -> ModelList:
 @router.get("/{name}", dependencies=read, responses=refusals(NotFoundError))
 def get_model(name: ModelName, models: Models) -> Model:
     return answer(models, name)
+
+
+@router.post(
+    "/{name}/versions/{version}/index",
+    status_code=status.HTTP_202_ACCEPTED,
+    dependencies=write,
+    responses=refusals(NotFoundError, ConflictError),
+)
+def build_index(
+    name: ModelName, version: VersionNumber, indexes: Indexes, reconciler: Reconciling
+) -> ModelIndex:
+    """Makes the training photos of a version searchable, as publishing does, where that has failed."""
+    found = indexes.begin(name, version)
+    reconciler.wake()
+    return index_answer(found)
+
+
+@router.get("/{name}/versions/{version}/index", dependencies=read, responses=refusals(NotFoundError))
+def get_index(name: ModelName, version: VersionNumber, indexes: Indexes) -> ModelIndex:
+    """How far the index of a version's training photos is."""
+    return index_answer(indexes.get(name, version))
 
 
 @router.delete(

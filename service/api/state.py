@@ -12,6 +12,7 @@ from service.api.run_answers import RunAnswers
 from service.cluster.jobs import RayCluster
 from service.cluster.serving import ServingClient
 from service.operations.datasets import DatasetOperations
+from service.operations.indexing import IndexOperations
 from service.operations.models import ModelOperations
 from service.operations.reconcile import Reconciler
 from service.operations.runs import RunOperations
@@ -36,6 +37,7 @@ class ControlPlane:
     runs: RunOperations
     answers: RunAnswers
     datasets: DatasetOperations
+    indexes: IndexOperations
     models: ModelOperations
     reconciler: Reconciler
     metrics: Metrics
@@ -54,7 +56,8 @@ class ControlPlane:
         cluster = RayCluster(settings.ray_url, settings.ray_token)
         serving = ServingClient(settings.serving_url)
         model_store = ModelStore(settings.models)
-        models = ModelOperations(model_store, serving)
+        indexes = IndexOperations(settings, jobs, model_store)
+        models = ModelOperations(model_store, serving, indexes)
         return cls(
             settings=settings,
             database=database,
@@ -68,6 +71,7 @@ class ControlPlane:
             runs=RunOperations(settings, jobs, model_store, cluster),
             answers=RunAnswers(jobs),
             datasets=DatasetOperations(settings, jobs),
+            indexes=indexes,
             models=models,
             reconciler=Reconciler(jobs, cluster, models),
             metrics=Metrics(jobs),

@@ -23,6 +23,7 @@ from model.figures.sheet import pixels_of
 from model.network.architecture import layers_of
 from model.published import PublishedModel
 from pipeline.batches.loader import Batch, ShardLoader
+from pipeline.batches.whole_split import whole_train_split
 from pipeline.errors import UnusablePhotoError
 from pipeline.photos.decode import square_photo
 from pipeline.shards.manifest import Manifest
@@ -123,7 +124,7 @@ def neighbours(
     _refuse_unfit(dataset, classifier.published)
     asked = _first(dataset, "val", queries)
     search = NearestPhotos(classifier.embeddings(asked.images.numpy()), count)
-    for batch in _whole_train_split(dataset):
+    for batch in whole_train_split(dataset, _BATCH):
         photos = batch.images.numpy()
         search.add(classifier.embeddings(photos), batch.sample_ids.numpy(), batch.labels.numpy(), photos)
     found = [
@@ -191,18 +192,6 @@ def _photo(path: Path, image_size: int) -> NDArray[np.uint8]:
 def _first(dataset: Path, split: str, count: int) -> Batch:
     """The first photos of a split that is read in order; fewer where it has no more."""
     return next(iter(ShardLoader(dataset, split, batch_size=count)))
-
-
-def _whole_train_split(dataset: Path) -> Iterator[Batch]:
-    """Every training photo once, in batches."""
-    one_by_one = ShardLoader(dataset, "train", batch_size=1)
-    size = min(_BATCH, len(one_by_one))
-    loader = ShardLoader(dataset, "train", batch_size=size)
-    yield from loader
-    # A training split drops an incomplete last batch. The order is the same whatever the size of batches, so
-    # what was dropped follows.
-    one_by_one.load_state_dict(one_by_one.state_dict() | {"step": len(loader) * size})
-    yield from one_by_one
 
 
 def _refuse_unfit(dataset: Path, published: PublishedModel) -> None:

@@ -122,6 +122,23 @@ class ModelVersion(Answer):
     metrics: dict[str, Any]
 
 
+class IndexProgress(Answer):
+    """How far an indexing is; None where nothing is known yet."""
+
+    photos_done: int | None = None
+    photos_total: int | None = None
+    photos_per_second: float | None = None
+    eta_seconds: float | None = None
+
+
+class ModelIndex(Answer):
+    """The index of a version's training photos, in which photos that are alike are looked for."""
+
+    state: JobState
+    reason: str | None = None
+    progress: IndexProgress
+
+
 class Model(Answer):
     """A published model: its versions, oldest first, and the version each alias means."""
 

@@ -62,6 +62,15 @@ class PrepareLine(Line):
     eta_seconds: float | None
 
 
+class IndexLine(Line):
+    """`progress.jsonl` of an indexing."""
+
+    photos_done: int
+    photos_total: int
+    photos_per_second: float | None
+    eta_seconds: float | None
+
+
 class EpochLine(Line):
     """`events.jsonl`: an epoch is over and validated."""
 

@@ -1,4 +1,4 @@
-"""A job: a training run or the preparation of a dataset, as the control plane knows it."""
+"""A job as the control plane knows it: training, preparing a dataset, or indexing a model's photos."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.domain.failure import Failure
 from service.domain.job_folder import JobFolder
 from service.domain.state import JobState
 
-JobKind = Literal["run", "dataset"]
+JobKind = Literal["run", "dataset", "index"]
 StopMode = Literal["graceful", "now"]
 
 

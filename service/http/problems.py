@@ -35,6 +35,7 @@ STATUS_OF: Final[Mapping[type[Exception], HTTPStatus]] = MappingProxyType(
         errors.InvalidSpecError: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.NotFoundError: HTTPStatus.NOT_FOUND,
         errors.ConflictError: HTTPStatus.CONFLICT,
+        errors.NotIndexedError: HTTPStatus.CONFLICT,
         errors.IdempotencyMismatchError: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.InfeasibleError: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.UnfitCheckpointError: HTTPStatus.UNPROCESSABLE_ENTITY,

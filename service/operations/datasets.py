@@ -100,9 +100,9 @@ class DatasetOperations:
         Raises `ConflictError` while it is being prepared or a run trains on it.
         """
         dataset = self.get(name)
-        users = [job.id for job in self._jobs.active() if job.kind == "run" and job.spec["dataset"] == name]
-        if users:
-            raise ConflictError(f"dataset {name!r} is used by run {users[0]}: stop it first")
+        for user in self._jobs.active():
+            if user.kind != "dataset" and user.spec["dataset"] == name:
+                raise ConflictError(f"dataset {name!r} is used by {user.kind} {user.id}: stop it, or wait")
         if not dataset.state.is_terminal:
             raise ConflictError(f"dataset {name!r} is {dataset.state}: wait for it or stop it")
         if dataset.manifest is not None:

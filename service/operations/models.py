@@ -19,7 +19,14 @@ from service.cluster.serving import ServingClient
 from service.domain.job import Job
 from service.domain.job_folder import step_of
 from service.domain.resolved_run import ResolvedRun
-from service.errors import ConflictError, NotFoundError, ServingUnreachableError, UnfitCheckpointError
+from service.errors import (
+    ConflictError,
+    NotFoundError,
+    ServiceError,
+    ServingUnreachableError,
+    UnfitCheckpointError,
+)
+from service.operations.indexing import IndexOperations
 from service.store.models import PRODUCTION, ModelStore, check_alias
 
 log = structlog.get_logger()
@@ -28,16 +35,18 @@ log = structlog.get_logger()
 class ModelOperations:
     """The verbs on models. Thread-safe."""
 
-    def __init__(self, models: ModelStore, serving: ServingClient) -> None:
+    def __init__(self, models: ModelStore, serving: ServingClient, indexes: IndexOperations) -> None:
         self._models = models
         self._serving = serving
+        self._indexes = indexes
 
     def publish(
         self, name: str, job: Job, *, checkpoint: str | None = None, alias: str | None = PRODUCTION
     ) -> PublishedModel:
         """Copies a checkpoint, the newest unless one is named, into the next version of a model.
 
-        It is seen once the serving process has tried it, and the alias moves to it then. Whatever goes wrong
+        It is seen once the serving process has tried it, and the alias moves to it then; the index of its
+        training photos is built after that. Whatever goes wrong
         leaves nothing: `NotFoundError` for a checkpoint that is not there, `ConflictError` when there is none
         or its dataset has changed or gone, `UnfitCheckpointError` when it is damaged or does not classify,
         `ServingUnreachableError` when nobody can say, `StorageUnavailableError` where files are out of reach.
@@ -56,7 +65,15 @@ class ModelOperations:
             published = self._models.adopt(candidate, description)
         if alias is not None:
             self.set_alias(name, alias, published.version)
+        self._begin_index(published)
         return published
+
+    def _begin_index(self, published: PublishedModel) -> None:
+        # The version is there and answers: that its photos cannot be searched yet does not undo it.
+        try:
+            self._indexes.begin(published.name, published.version)
+        except ServiceError as error:
+            log.warning("index_not_begun", model=published.name, version=published.version, detail=str(error))
 
     def set_alias(self, name: str, alias: str, version: int) -> None:
         """Points an alias at a version, which the serving process has in memory by then.
@@ -76,9 +93,11 @@ class ModelOperations:
     def remove_version(self, name: str, version: int, active: Iterable[Job]) -> None:
         """Removes a version for good; its number is not given again.
 
-        Raises `ConflictError` while an alias names it, or one of the `active` jobs is to start from it.
+        Raises `ConflictError` while an alias names it, or one of the `active` jobs needs it.
         """
         for job in active:
+            if job.kind == "index" and (job.spec["model"], job.spec["version"]) == (name, version):
+                raise ConflictError(f"version {version} of model {name!r} is being indexed: wait for it")
             if _starts_from(job, name, version):
                 raise ConflictError(
                     f"run {job.id} is to start from version {version} of model {name!r}: stop it first"

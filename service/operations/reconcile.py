@@ -5,13 +5,15 @@ from __future__ import annotations
 import shlex
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 
 from service.cluster.jobs import RayCluster
 from service.domain.failure import Failure
-from service.domain.job import Job
+from service.domain.job import Job, JobKind
 from service.domain.state import JobState
 from service.errors import (
     ClusterUnreachableError,
@@ -30,7 +32,11 @@ from service.store.jobs import JobStore
 
 log = structlog.get_logger()
 
-ENTRYPOINTS = {"run": "tandem-train-job", "dataset": "tandem-prepare-job"}
+ENTRYPOINTS: Final[Mapping[JobKind, str]] = {
+    "run": "tandem-train-job",
+    "dataset": "tandem-prepare-job",
+    "index": "tandem-index-job",
+}
 LOST_SECONDS = 60.0
 ORPHANS_LOOKED_FOR = 200
 JOB_ENVIRONMENT = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "5"}

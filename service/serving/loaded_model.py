@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 
 from model.classifier import Classifier
 from model.errors import BadCheckpointError
+from model.photo_index import PhotoIndex
 from model.published import PublishedModel
+from service.domain.indexing import INDEX_FOLDER
+from service.errors import NotIndexedError
 from service.serving.metrics import ServingMetrics
 
 
 class LoadedModel:
     """The same model on each device; `replicas` are in the devices' order."""
 
-    def __init__(self, classifiers: Sequence[Classifier], metrics: ServingMetrics) -> None:
+    def __init__(self, folder: Path, classifiers: Sequence[Classifier], metrics: ServingMetrics) -> None:
+        self._index_folder = folder / INDEX_FOLDER
+        self._index: PhotoIndex | None = None
         self._classifier = classifiers[0]
         self.replicas = [Replica(classifier, metrics) for classifier in classifiers]
 
@@ -33,7 +38,7 @@ class LoadedModel:
             # The first answer also takes the memory that the others use again.
             if not np.isfinite(classifier.probabilities(grey_1SS3)).all():
                 raise BadCheckpointError(str(folder), "its weights give probabilities that are not numbers")
-        return cls(classifiers, metrics)
+        return cls(folder, classifiers, metrics)
 
     @property
     def published(self) -> PublishedModel:
@@ -43,6 +48,26 @@ class LoadedModel:
     def classifier(self) -> Classifier:
         """On the first device."""
         return self._classifier
+
+    @property
+    def index(self) -> PhotoIndex:
+        """Of its training photos, opened when first asked for.
+
+        Raises `NotIndexedError` while there is none, BadIndexError for one that is damaged.
+        """
+        if self._index is None:
+            if not self._index_folder.is_dir():
+                raise _not_indexed(self.published)
+            self._index = PhotoIndex(self._index_folder)
+        return self._index
+
+
+def _not_indexed(published: PublishedModel) -> NotIndexedError:
+    path = f"/api/v1/models/{published.name}/versions/{published.version}/index"
+    return NotIndexedError(
+        f"the training photos of version {published.version} of model {published.name!r} are not indexed, or"
+        f" not yet: see GET {path}, and POST there to have it done"
+    )
 
 
 class Replica:

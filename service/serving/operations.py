@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import ModelError
+from model.photo_index import Neighbour
 from model.published import PublishedModel
 from service.domain.classification import Classification, ClassifyOptions, Likelihood, PhotoPrediction
 from service.domain.embedding import EmbeddedPhotos
+from service.domain.similarity import Similar, SimilarOptions, SimilarPhoto, SimilarPhotos, Thumbnail
 from service.errors import UnfitCheckpointError
 from service.serving.batcher import Question
 from service.serving.inquiries import Answered, Inquiries, Version
@@ -60,6 +64,22 @@ class ServingOperations:
             timing_milliseconds=timing,
         )
 
+    async def similar(
+        self, asked: Version, uploads: Sequence[bytes], options: SimilarOptions
+    ) -> SimilarPhotos:
+        """Raises `NotIndexedError` for a version whose training photos cannot be searched."""
+        index = (await self._registry.get(asked.name, asked.number)).index
+        model, found, timing = await self.ask(asked, uploads, Question.EMBEDDING)
+        nearest = await asyncio.gather(
+            *(asyncio.to_thread(index.nearest, found_F, options.top_k) for found_F in found)
+        )
+        return SimilarPhotos(
+            model=asked.name,
+            version=asked.number,
+            photos=[Similar(nearest=[_similar(model, each) for each in of_one]) for of_one in nearest],
+            timing_milliseconds=timing,
+        )
+
     async def check(self, candidate: str) -> None:
         """Loads a candidate and lets it classify a photo; raises `UnfitCheckpointError` if it cannot."""
         folder = self._store.candidate_folder(candidate)
@@ -77,6 +97,18 @@ class ServingOperations:
             await self._registry.get(name, version)
         except ModelError as error:
             raise UnfitCheckpointError(str(error)) from error
+
+
+def _similar(model: LoadedModel, neighbour: Neighbour) -> SimilarPhoto:
+    label = model.published.labels[neighbour.label]
+    return SimilarPhoto(
+        sample_id=neighbour.sample_id,
+        index=label.index,
+        id=label.id,
+        label=label.name,
+        distance=neighbour.distance,
+        thumbnail=Thumbnail(b64=base64.b64encode(neighbour.thumbnail).decode()),
+    )
 
 
 def _prediction(model: LoadedModel, probabilities_K: NDArray[np.float32], top_k: int) -> PhotoPrediction:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from service.domain.classification import Classification
 from service.domain.embedding import EmbeddedPhotos
+from service.domain.similarity import SimilarOptions, SimilarPhotos
 from service.serving.parameters import Operations, Options, Uploads
 
 router = APIRouter(prefix="/api/v1")
@@ -33,3 +36,17 @@ async def embed(
 ) -> EmbeddedPhotos:
     """The activations of each photo that the output layer reads."""
     return await operations.embed(operations.find(name, version), uploads)
+
+
+@router.post("/similar")
+@router.post("/models/{name}/similar")
+@router.post("/models/{name}/versions/{version}/similar")
+async def similar(
+    options: Annotated[SimilarOptions, Query()],
+    operations: Operations,
+    uploads: Uploads,
+    name: str | None = None,
+    version: str | None = None,
+) -> SimilarPhotos:
+    """The training photos nearest to each photo, by the L2 distance of their embeddings."""
+    return await operations.similar(operations.find(name, version), uploads, options)

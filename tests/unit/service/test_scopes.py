@@ -18,7 +18,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 def wanted(method: str, path: str) -> str:
     """The scope that a route has to ask for, by what it does."""
-    if path.endswith(("/classify", "/embed")) or path.startswith("/v2"):
+    if path.endswith(("/classify", "/embed", "/similar")) or path.startswith("/v2"):
         return "predict"
     return "read" if method == "GET" else "write"
 
@@ -69,6 +69,7 @@ def test_what_changes_something_is_among_the_routes_that_were_asked(routes: list
         ("DELETE", "/api/v1/datasets/{name}"),
         ("POST", "/api/v1/models/{name}/versions"),
         ("DELETE", "/api/v1/models/{name}/versions/{version}"),
+        ("POST", "/api/v1/models/{name}/versions/{version}/index"),
         ("PUT", "/api/v1/models/{name}/aliases/{alias}"),
         ("DELETE", "/api/v1/models/{name}/aliases/{alias}"),
     }

@@ -6,7 +6,7 @@ import io
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -34,9 +34,12 @@ from service.domain.resolved_run import Allocation, DatasetPin, ResolvedRun
 from service.domain.spec import ModelSpec, RunSpec
 from service.domain.state import JobState
 from service.http.listener import listen
+from service.operations.indexing import IndexOperations
 from service.operations.models import ModelOperations
 from service.serving.app import create_app
 from service.settings import Settings
+from service.store.database import Database
+from service.store.jobs import JobStore
 from service.store.models import ModelStore
 
 CLASSES = ("amber", "blue", "coral")
@@ -177,8 +180,23 @@ def serving(serving_url: str) -> Iterator[ServingClient]:
 
 
 @pytest.fixture
-def models(store: ModelStore, serving: ServingClient) -> ModelOperations:
-    return ModelOperations(store, serving)
+def jobs(settings: Settings) -> Iterator[JobStore]:
+    """Rows that no reconciler looks at."""
+    for folder in settings.folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    with closing(Database(settings.resolved_database_url)) as database:
+        yield JobStore(database)
+
+
+@pytest.fixture
+def indexes(settings: Settings, jobs: JobStore, store: ModelStore, dataset: Path) -> IndexOperations:
+    (settings.datasets / "colours").symlink_to(dataset)
+    return IndexOperations(settings, jobs, store)
+
+
+@pytest.fixture
+def models(store: ModelStore, serving: ServingClient, indexes: IndexOperations) -> ModelOperations:
+    return ModelOperations(store, serving, indexes)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from service.errors import (
     ServingUnreachableError,
     UnfitCheckpointError,
 )
+from service.operations.indexing import IndexOperations
 from service.operations.models import ModelOperations
 from service.settings import Settings
 from service.store.models import ModelStore
@@ -69,12 +70,12 @@ def loaded_models(serving_url: str) -> float:
 
 
 def test_an_alias_moves_while_no_serving_process_answers(
-    store: ModelStore, models: ModelOperations, run: Job
+    store: ModelStore, models: ModelOperations, indexes: IndexOperations, run: Job
 ) -> None:
     for _ in range(2):
         models.publish("colours", run, alias=None)
     nobody = ServingClient("http://127.0.0.1:9")
-    ModelOperations(store, nobody).set_alias("colours", "production", 1)
+    ModelOperations(store, nobody, indexes).set_alias("colours", "production", 1)
     nobody.close()
     assert store.resolve("colours") == 1
 
@@ -214,9 +215,12 @@ def test_a_run_without_a_checkpoint_leaves_nothing(
     assert_refused_leaving_nothing(models, run, settings, ConflictError)
 
 
-def test_nobody_to_check_it_leaves_nothing(store: ModelStore, run: Job, settings: Settings) -> None:
+def test_nobody_to_check_it_leaves_nothing(
+    store: ModelStore, indexes: IndexOperations, run: Job, settings: Settings
+) -> None:
     nobody = ServingClient("http://127.0.0.1:9")
-    assert_refused_leaving_nothing(ModelOperations(store, nobody), run, settings, ServingUnreachableError)
+    models = ModelOperations(store, nobody, indexes)
+    assert_refused_leaving_nothing(models, run, settings, ServingUnreachableError)
     nobody.close()
 
 

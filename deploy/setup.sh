@@ -44,7 +44,7 @@ export PKG_CONFIG_PATH=$PWD/deploy/ffcv${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 echo "setup: installing the Python packages into $venv (a few minutes the first time)"
 "$venv/bin/python" -m pip install --quiet -c constraints.txt ./deploy/ffcv/opencv-python
 case ${PACKAGE:-editable} in
-  editable) packages=(--editable '.[demo,dev]') ;;
+  editable) packages=(--editable '.[demo,dev,export]') ;;
   wheel) packages=(.) ;;
   dependencies) mapfile -t packages < <("$python" -c '
 import tomllib

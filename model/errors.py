@@ -41,6 +41,38 @@ class CheckpointNotSavedError(ModelError):
         return f"{place} could not be written: {detail}"
 
 
+class ExportDiffersError(ModelError):
+    """An exported file that does not answer as the model it was made from: where it was to lie, the greatest
+    difference of a probability, and for how many of how many photos the likeliest classes are others."""
+
+    code = "export_differs"
+
+    def __init__(self, place: str, greatest_difference: float, others: int, photos: int) -> None:
+        super().__init__(place, greatest_difference, others, photos)
+        self.place, self.greatest_difference = place, greatest_difference
+        self.others, self.photos = others, photos
+
+    def __str__(self) -> str:
+        return (
+            f"{self.place} was not written: what was exported differs from the model by up to "
+            f"{self.greatest_difference:.2g} in a probability, and in the likeliest classes of {self.others} "
+            f"of {self.photos} photos; try the other format, with the packages that constraints.txt pins"
+        )
+
+
+class ExportPackagesMissingError(ModelError):
+    """A format that needs packages which are not installed: the format, and the package that was missed."""
+
+    code = "export_packages_missing"
+
+    def __str__(self) -> str:
+        form, package = self.args
+        return (
+            f"format {form!r} needs the package {package!r}, which is not installed: run "
+            "pip install -c constraints.txt '.[export]' in Tandem's checkout, or choose torchscript"
+        )
+
+
 class DivergedError(ModelError):
     """The loss is no longer a number: at which step, the learning rate there, the loss, and the name of the
     last checkpoint before it, where there is one."""

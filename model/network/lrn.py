@@ -69,6 +69,23 @@ def _sum_over_neighbours(values_NTCHW: Tensor) -> Tensor:
     return total
 
 
+def _recorded(activations_NTCHW: Tensor, alpha: float) -> Tensor:
+    """The same for a graph that is to run on any number of images, with operations that other runtimes have:
+    without slices, which would have to be counted, and without writing in place."""
+    channels, reach = activations_NTCHW.shape[2], WINDOW // 2
+    squares = F.pad(activations_NTCHW.square(), (0, 0, 0, 0, reach, reach))
+    total = squares.narrow(2, 0, channels)
+    for shift in range(1, WINDOW):
+        total = total + squares.narrow(2, shift, channels)
+    root = (total * alpha + K).rsqrt()
+    return activations_NTCHW * root * root.sqrt()
+
+
+def _is_recording() -> bool:
+    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+    return tracing or torch.compiler.is_exporting()
+
+
 def local_response_norm(
     activations_NCHW: Tensor, *, towers: int = 1, averaged: bool = False, relu: bool = False
 ) -> Tensor:
@@ -77,7 +94,8 @@ def local_response_norm(
     C is divided evenly among `towers`, and no window reaches from one into another. The paper's sum is not
     divided by n, unlike torch.nn.LocalResponseNorm's; `averaged` divides it, as the 2012 source did. Any
     floating dtype and memory format; same shape and dtype out. With `relu`, a = max(activations, 0), for
-    which the activations may be overwritten; on CUDA both are one operation.
+    which the activations may be overwritten; on CUDA both are one operation. May be recorded by torch.export
+    and torch.jit.trace on the CPU.
     """
     alpha = ALPHA / WINDOW if averaged else ALPHA
     if activations_NCHW.is_cuda:
@@ -90,7 +108,11 @@ def local_response_norm(
     # Sums of squares outgrow half precision.
     exact_NCHW = activations_NCHW if activations_NCHW.dtype == torch.float64 else activations_NCHW.float()
     activations_NTCHW = torch.unflatten(exact_NCHW, 1, (towers, -1))
-    normalized: Tensor = _LocalResponseNorm.apply(activations_NTCHW, alpha)  # type: ignore[no-untyped-call]
+    normalized: Tensor
+    if _is_recording():
+        normalized = _recorded(activations_NTCHW, alpha)
+    else:
+        normalized = _LocalResponseNorm.apply(activations_NTCHW, alpha)  # type: ignore[no-untyped-call]
     return normalized.flatten(1, 2).to(activations_NCHW.dtype)
 
 

@@ -38,6 +38,9 @@ COMMANDS: Final = MappingProxyType(
         "resume": Entry("runs", "resume_run", _TRAINING, "Go on with a run from its newest checkpoint."),
         "publish": Entry("publish", "publish", _TRAINING, "Publish a run's checkpoint as a model."),
         "classify": Entry("classify", "classify", _TRAINING, "Say what photos show."),
+        "export": Entry(
+            "export", "export_model", _TRAINING, "Write a model as one file that runs without Tandem."
+        ),
         "figures": Entry("figures", "app", _TRAINING, "Draw the paper's figures from a model."),
         "reproduce": Entry("reproduce", "reproduce", _TRAINING, "Try one of the paper's claims on CIFAR-10."),
         "up": Entry("up", "up", _SERVER, "Run the whole stack on this machine."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.network.lrn import local_response_norm, map_response_norm
 
@@ -52,6 +52,21 @@ def test_gradient_is_the_one_of_the_formula() -> None:
     (own,) = torch.autograd.grad((local_response_norm(values) * weights).sum(), values)
     (expected,) = torch.autograd.grad((formula(values) * weights).sum(), values)
     torch.testing.assert_close(own, expected, rtol=1e-12, atol=1e-12)
+
+
+class TwoTowers(nn.Module):
+    def forward(self, activations_NCHW: Tensor) -> Tensor:
+        return local_response_norm(activations_NCHW, towers=2)
+
+
+@pytest.mark.parametrize("channels", [2, 6, 32])
+def test_what_is_recorded_is_the_formula_for_any_number_of_images(channels: int) -> None:
+    values = activations(channels, torch.channels_last, torch.float64)
+    any_number = ({0: torch.export.Dim("N")},)
+    recorded = torch.export.export(TwoTowers(), (values,), dynamic_shapes=any_number).module()
+    more = torch.cat([values, values * 2, values * 3])
+    expected = torch.cat([formula(tower) for tower in more.chunk(2, dim=1)], dim=1)
+    torch.testing.assert_close(recorded(more), expected, rtol=1e-13, atol=1e-13)
 
 
 def test_the_sum_is_not_divided_by_the_window() -> None:

@@ -10,8 +10,10 @@ from service.client.events import EventStream, RunEvent
 from service.client.photos import Photo, upload
 from service.client.runs import Runs, body
 from service.client.transport import Transport
-from service.domain.answers import Dataset, Model, ModelVersion
+from service.domain.answers import Dataset, Model, ModelIndex, ModelVersion
 from service.domain.classification import Classification
+from service.domain.embedding import EmbeddedPhotos
+from service.domain.similarity import SimilarPhotos
 from service.domain.spec import DatasetSpec
 
 
@@ -36,10 +38,24 @@ class Client:
         Without a model the server's default one answers. `views` is 1 (centre) or 10 (corners, centre and
         their flips, averaged).
         """
-        path = f"/models/{model}/classify" if model else "/classify"
-        files = [("file", upload(photo)) for photo in photos]
         params = {"top_k": top_k, "views": views}
-        return Classification.model_validate(self._transport.call("POST", path, params=params, files=files))
+        return Classification.model_validate(self._send(photos, "classify", model, params))
+
+    def embed(self, photos: Iterable[Photo], model: str | None = None) -> EmbeddedPhotos:
+        """What each photo is to the model: what its output layer reads, 4,096 numbers in `alexnet`."""
+        return EmbeddedPhotos.model_validate(self._send(photos, "embed", model, {}))
+
+    def similar(self, photos: Iterable[Photo], model: str | None = None, top_k: int = 6) -> SimilarPhotos:
+        """The `top_k` training photos nearest to each photo, by the L2 distance of their embeddings.
+
+        A 409 until the model's index is built: see `models.index`.
+        """
+        return SimilarPhotos.model_validate(self._send(photos, "similar", model, {"top_k": top_k}))
+
+    def _send(self, photos: Iterable[Photo], verb: str, model: str | None, params: dict[str, int]) -> Any:
+        path = f"/models/{model}/{verb}" if model else f"/{verb}"
+        files = [("file", upload(photo)) for photo in photos]
+        return self._transport.call("POST", path, params=params, files=files)
 
     def close(self) -> None:
         self._transport.close()
@@ -120,3 +136,26 @@ class Models:
 
     def get(self, name: str) -> Model:
         return Model.model_validate(self._transport.call("GET", f"/models/{name}"))
+
+    def set_alias(self, name: str, alias: str, version: int) -> Model:
+        """Points an alias at a version, which is loaded by then."""
+        answer = self._transport.call("PUT", f"/models/{name}/aliases/{alias}", json={"version": version})
+        return Model.model_validate(answer)
+
+    def remove_alias(self, name: str, alias: str) -> None:
+        self._transport.call("DELETE", f"/models/{name}/aliases/{alias}")
+
+    def remove_version(self, name: str, version: int) -> None:
+        """Removes a version for good; a 409 while an alias names it."""
+        self._transport.call("DELETE", f"/models/{name}/versions/{version}")
+
+    def index(self, name: str, version: int) -> ModelIndex:
+        """How far the index of a version's training photos is, which publishing builds."""
+        return ModelIndex.model_validate(
+            self._transport.call("GET", f"/models/{name}/versions/{version}/index")
+        )
+
+    def build_index(self, name: str, version: int) -> ModelIndex:
+        """Queues the index of a version's training photos again, where it has failed."""
+        answer = self._transport.call("POST", f"/models/{name}/versions/{version}/index")
+        return ModelIndex.model_validate(answer)

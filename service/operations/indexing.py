@@ -72,6 +72,9 @@ class IndexOperations:
     def _find(self, name: str, version: int) -> ModelIndex | None:
         whole = (self._models.folder(name, version) / INDEX_FOLDER).is_dir()
         job = self._jobs.newest_named("index", _job_name(name, version))
+        if job is not None and not job.state.is_terminal:
+            # The folder is there a moment before its job has ended.
+            return ModelIndex(job.state, job)
         if whole:
             return ModelIndex(JobState.SUCCEEDED, job)
         if job is None or job.state is JobState.SUCCEEDED:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import io
+import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from safetensors.numpy import load_file
+from tritonclient.http import InferenceServerClient, InferInput
 
+from model.classifier import Classifier
+from model.config import ModelConfig
+from model.export.format import format_named
+from model.export.portable import PortableModel
+from model.network.architecture import layers_of
+from pipeline.photos.decode import square_photo
 from service.client import Client
 from service.domain.answers import Run
 from service.domain.events import EventKind
@@ -104,6 +113,56 @@ def test_ten_views_answer_too(client: Client, trained: Run) -> None:
     answer = client.classify([buffer.getvalue()], model="paints", views=10, top_k=4)
     assert answer.predictions[0].top_k[0].label == "blue"
     assert sum(guess.probability for guess in answer.predictions[0].top_k) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_api_classifier_exports_and_open_inference_say_the_same(
+    client: Client, stack: Stack, trained: Run, photos: Path, tmp_path: Path
+) -> None:
+    folder = stack.settings.models / "paints" / "1"
+    classifier, portable = Classifier.load(folder), PortableModel.load(folder)
+    held_out = [(photos / "val" / name / "004.jpg").read_bytes() for name in CLASSES]
+    pixels = np.stack([square_photo(data, 72, exif="apply") for data in held_out])
+
+    tensor = InferInput("photo", [4], "BYTES")
+    tensor.set_data_from_numpy(np.array(held_out, dtype=np.object_))
+    with closing(InferenceServerClient(stack.url.removeprefix("http://"))) as inference:
+        by_protocol = inference.infer("paints", [tensor]).as_numpy("probabilities")
+    by_file = {}
+    for name in ("onnx", "torchscript"):
+        form = format_named(name)
+        with (tmp_path / name).open("wb") as file:
+            form.write(portable, file)
+        by_file[name] = form.open(tmp_path / name)(pixels)
+
+    answer = client.classify(held_out, model="paints", top_k=4)
+    for number, prediction in enumerate(answer.predictions):
+        expected = classifier.classify(held_out[number], top_k=4)
+        order = [each.index for each in expected]
+        assert [each.index for each in prediction.top_k] == order
+        probabilities = [each.probability for each in expected]
+        assert [each.probability for each in prediction.top_k] == pytest.approx(probabilities, abs=1e-4)
+        for found in (by_protocol, by_file["onnx"], by_file["torchscript"]):
+            assert np.argsort(-found[number]).tolist() == order
+            assert found[number][order].tolist() == pytest.approx(probabilities, abs=1e-4)
+
+
+def test_training_photos_like_a_photo_are_found_once_the_model_is_indexed(
+    client: Client, stack: Stack, trained: Run, dataset: str, photos: Path
+) -> None:
+    while not (found := client.models.index("paints", 1)).state.is_terminal:
+        time.sleep(0.3)
+    assert found.state is JobState.SUCCEEDED, found.reason
+    assert (found.progress.photos_done, found.progress.photos_total) == (256, 256)
+    answer = client.similar(
+        [photos / "train" / name / "000.jpg" for name in CLASSES], model="paints", top_k=5
+    )
+    for name, found_photos in zip(CLASSES, answer.photos, strict=True):
+        assert len(found_photos.nearest) == 5
+        assert sum(each.label == name for each in found_photos.nearest) >= 3
+    embedded = client.embed([photos / "train" / "blue" / "000.jpg"], model="paints")
+    assert (
+        len(embedded.embeddings[0]) == layers_of(ModelConfig.preset("alexnet-tiny", num_classes=4))[-1].fan_in
+    )
 
 
 def test_a_run_that_starts_from_a_model_begins_with_what_that_has_learnt(

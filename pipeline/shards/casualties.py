@@ -10,8 +10,8 @@ from pipeline.errors import PreparationFailedError
 from pipeline.shards.mark import Mark
 from pipeline.shards.task import ShardTask
 
-# A photo at work twice when its worker died is taken to be the cause.
-DEATHS_OF_A_KILLER: Final = 2
+# A photo at work twice when its worker died may be the cause.
+DEATHS_OF_A_SUSPECT: Final = 2
 DEATHS_OF_A_SHARD: Final = 10
 
 
@@ -28,16 +28,16 @@ class Casualties:
         Raises `PreparationFailedError` when a shard's workers die again and again and no photo can be blamed.
         """
         self._by_shard[task.files.name] += 1
-        killers = task.killers
+        suspects = task.suspects
         if mark is not None and mark.position < len(task.photos):
-            culprit = (task.files.name, mark.position)
-            self._by_photo[culprit] += 1
-            if self._by_photo[culprit] == DEATHS_OF_A_KILLER:
-                killers |= {mark.position}
-        unexplained = self._by_shard[task.files.name] - DEATHS_OF_A_KILLER * len(killers)
+            photo = (task.files.name, mark.position)
+            self._by_photo[photo] += 1
+            if self._by_photo[photo] == DEATHS_OF_A_SUSPECT:
+                suspects |= {mark.position}
+        unexplained = self._by_shard[task.files.name] - DEATHS_OF_A_SUSPECT * len(suspects)
         if unexplained >= DEATHS_OF_A_SHARD:
             raise PreparationFailedError(
                 f"{unexplained} workers died at {task.files.name}, each at another photo: most likely memory"
                 " is short, so try fewer --workers; the same command goes on where this one ended"
             )
-        return replace(task, attempt=task.attempt + 1, killers=killers)
+        return replace(task, attempt=task.attempt + 1, suspects=suspects)

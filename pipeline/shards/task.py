@@ -25,8 +25,8 @@ class ListedPhoto(NamedTuple):
 class ShardTask:
     """One shard to be written, its photos in the order of the plan.
 
-    `attempt` counts from 1. Photos at the positions `killers` ended their workers in earlier attempts and are
-    quarantined unread.
+    `attempt` counts from 1. Photos at the positions `suspects` were at work each time when workers of earlier
+    attempts died: they are tried in a process of their own before they are used.
     """
 
     files: ShardFiles
@@ -35,7 +35,7 @@ class ShardTask:
     photos: Sequence[ListedPhoto]
     config: PrepareConfig
     attempt: int = 1
-    killers: frozenset[int] = frozenset()
+    suspects: frozenset[int] = frozenset()
 
     @property
     def with_statistics(self) -> bool:

@@ -23,6 +23,7 @@ from pipeline.shards.photo_reads import photo_reads
 from pipeline.shards.pixel_sums import PixelSums
 from pipeline.shards.record import QuarantinedPhoto, ShardRecord
 from pipeline.shards.task import ShardTask, refuse_stopped
+from pipeline.shards.trial import kills
 
 with ffcv_import():
     from ffcv.fields import IntField
@@ -124,8 +125,8 @@ def _samples(
         refuse_stopped(task)
         mark.at(position, len(quarantined))
         try:
-            if position in task.killers:
-                raise UnusablePhotoError("kills_worker", "the process that decoded it died, twice")
+            if position in task.suspects and kills(task.source, listed.photo, config):
+                raise UnusablePhotoError("kills_worker", "each process that decoded it died")
             pixels = square_photo(read(), config.image_size, exif=config.exif, max_pixels=config.max_pixels)
         except UnusablePhotoError as error:
             quarantined.append(QuarantinedPhoto(listed.photo.path, task.split, listed.label, *error.args))

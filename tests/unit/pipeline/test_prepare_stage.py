@@ -412,6 +412,36 @@ def test_photo_that_kills_its_worker_twice_is_quarantined(
     assert Manifest.load(tmp_path / "out").splits["train"].num_samples == 12 - len(deadly)
 
 
+class UnluckySource(DeadlySource):
+    """Photos, at one of which the process that reads is killed from outside, twice."""
+
+    def __init__(self, photo, unlucky, kills):
+        super().__init__(photo, {unlucky})
+        self._kills = kills
+
+    def read(self, photo):
+        if photo.path in self._deadly and len(list(self._kills.iterdir())) < 2:
+            (self._kills / str(os.getpid())).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self._photo
+
+
+def test_photo_at_which_workers_were_killed_from_outside_is_stored_all_the_same(
+    photos, ray_here, monkeypatch, run_prepare, tmp_path
+):
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    kills = tmp_path / "kills"
+    kills.mkdir()
+    source = UnluckySource(photos.encode(photos.pixels(1, 40, 40)), "a/005.jpg", kills)
+    monkeypatch.setattr("pipeline.shards.prepare.open_source", lambda config: source)
+    run_prepare(tmp_path, tmp_path / "out", PrepareConfig(image_size=32, workers=1))
+    assert len(list(kills.iterdir())) == 2
+    assert (tmp_path / "out" / "quarantine.jsonl").read_text() == ""
+    assert Manifest.load(tmp_path / "out").splits["train"].num_samples == 12
+
+
 def test_preparation_killed_while_it_publishes_is_put_in_order_by_the_next(prepared, run_prepare, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(prepared.path, out)

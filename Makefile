@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PEERS := .venv-peers
+SERVING_PEERS := .venv-serving-peers
 SITE_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test chaos bench-prepare peers bench-loader bench-model bench-api format env clean
+.PHONY: help setup demo check test chaos bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving format env clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,10 +39,15 @@ bench-prepare: $(READY) ## photos prepared per second and memory held, beside th
 
 peers: $(PEERS)/ready ## the loaders that bench-loader measures beside ours, in an environment on top of .venv
 
-$(PEERS)/ready: $(READY) tests/benchmarks/peers-requirements.txt
-	$(BIN)/python -m venv --clear $(PEERS)
-	$(BIN)/python $(SITE_PACKAGES) > "$$($(PEERS)/bin/python $(SITE_PACKAGES))/product.pth"
-	$(PEERS)/bin/python -m pip install --quiet --no-deps -r tests/benchmarks/peers-requirements.txt
+serving-peers: $(SERVING_PEERS)/ready ## the servers that bench-serving measures beside ours, in another such environment
+
+$(PEERS)/ready: tests/benchmarks/peers-requirements.txt
+$(SERVING_PEERS)/ready: tests/benchmarks/serving-peers-requirements.txt
+
+$(PEERS)/ready $(SERVING_PEERS)/ready: $(READY)
+	$(BIN)/python -m venv --clear $(@D)
+	$(BIN)/python $(SITE_PACKAGES) > "$$($(@D)/bin/python $(SITE_PACKAGES))/product.pth"
+	$(@D)/bin/python -m pip install --quiet --no-deps -r $(filter %-requirements.txt,$^)
 	@touch $@
 
 bench-loader: $(READY) $(PEERS)/ready ## photos read per second and the first batch, beside other loaders (PHOTOS=folder)
@@ -52,6 +58,9 @@ bench-model: $(READY) ## LRN, a training step and inference on the CPU, beside t
 
 bench-api: $(READY) ## the control plane under load, with a long history, and what it costs a training
 	$(BIN)/python tests/benchmarks/bench_api.py
+
+bench-serving: $(READY) $(SERVING_PEERS)/ready ## photos classified per second over HTTP, beside other servers (PHOTOS=folder)
+	$(BIN)/python tests/benchmarks/bench_serving.py $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 format: $(READY) ## lay the code out as the checks want it
 	$(BIN)/ruff format .
@@ -64,4 +73,4 @@ env: .env ## random secrets for docker-compose, in .env
 	@echo "wrote .env: keep it, and keep it to yourself"
 
 clean: ## remove the environments; datasets, runs and models stay
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(PEERS) $(SERVING_PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -36,11 +36,12 @@ class Prediction:
 
 
 class Classifier:
-    """A published model, ready to classify on one device."""
+    """A published model, ready to classify on one device. For one thread at a time: see `twin`."""
 
     def __init__(self, published: PublishedModel, network: AlexNet, mean_image_SS3: Tensor) -> None:
         self.published = published
         self._network = network.eval()
+        self._mean_image = mean_image_SS3
         size = published.architecture.input_size
         self._views = EvaluationViews(ViewCutter(mean_image_SS3, size, memory_format=torch.channels_last))
 
@@ -54,6 +55,10 @@ class Classifier:
         network = AlexNet(published.architecture, Placement.one(device))
         network.load_canonical_parameters(parameters)
         return cls(published, network, mean_image)
+
+    def twin(self) -> Self:
+        """The same model for another thread: the weights in memory are the same ones."""
+        return type(self)(self.published, self._network, self._mean_image)
 
     def classify(self, image_bytes: bytes, top_k: int = 5, views: int = 1) -> list[Prediction]:
         """The `top_k` most likely classes of a photo, most likely first; all where there are fewer.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version as installed
 
-import torch
 import uvicorn
 from fastapi import FastAPI
 
-from service.errors import StackError
 from service.http import problems
 from service.http.listener import listen
 from service.http.measure_requests import MeasureRequests
@@ -21,6 +19,7 @@ from service.serving.inquiries import Inquiries
 from service.serving.metrics import ServingMetrics
 from service.serving.operations import ServingOperations
 from service.serving.registry import ModelRegistry
+from service.serving.workers import workers_of
 from service.settings import Settings
 from service.store.models import ModelStore
 
@@ -36,11 +35,11 @@ def create_app(settings: Settings, limits: BatchLimits | None = None) -> FastAPI
     """
     store = ModelStore(settings.models, settings.default_model)
     metrics = ServingMetrics()
-    devices = devices_of(settings)
+    workers = workers_of(settings)
     decoder = Decoder(settings.max_pixels)
-    batcher = Batcher(limits or BatchLimits(), lambda: decoder.is_busy, len(devices))
+    batcher = Batcher(limits or BatchLimits(), lambda: decoder.is_busy, len(workers))
     metrics.photos_waiting.set_function(lambda: batcher.admitted)
-    registry = ModelRegistry(store, devices, metrics)
+    registry = ModelRegistry(store, workers, metrics)
     inquiries = Inquiries(registry, decoder, batcher, metrics, settings.request_seconds)
 
     @asynccontextmanager
@@ -71,13 +70,3 @@ def serve(settings: Settings, host: str, port: int) -> None:
         create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
     )
     uvicorn.Server(config).run(sockets=[listener])
-
-
-def devices_of(settings: Settings) -> Sequence[str]:
-    """What models are put on: the devices that were asked for, or else every GPU, or else the CPU."""
-    there = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    for device in settings.serving_devices:
-        if device != "cpu" and str(torch.device(device, 0) if ":" not in device else device) not in there:
-            known = ", ".join(["cpu", *there])
-            raise StackError(f"TANDEM_SERVING_DEVICES has {device!r}, but this machine has {known}")
-    return settings.serving_devices or there or ["cpu"]

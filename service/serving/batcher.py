@@ -1,4 +1,4 @@
-"""Photos of many requests, answered together: a model thread per device, and a bounded number waiting."""
+"""Photos of many requests, answered together: by as many threads as there are workers, from one queue."""
 
 from __future__ import annotations
 
@@ -40,22 +40,24 @@ class Question(Enum):
 
 
 class BatchModel(Protocol):
-    """What the batcher needs of a model on one device."""
+    """What the batcher needs of a model, for one thread."""
 
-    def probabilities(self, photos_NSS3: NDArray[np.uint8], views: int = 1) -> NDArray[np.float32]: ...
-
-    def embeddings(self, photos_NSS3: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+    def answers(
+        self, photos_NSS3: NDArray[np.uint8], question: Question, *, alone: bool
+    ) -> NDArray[np.float32]:
+        """Of each photo its answer; `alone` says that no other thread is at work."""
+        ...
 
 
 @dataclass(frozen=True)
 class BatchLimits:
     """How much is done at once and how much may wait.
 
-    Views, not photos, are what a batch costs. `wait_seconds` is how long a model thread stands idle for
-    photos that are being decoded; it never waits for requests that have not come.
+    Views, not photos, are what a batch costs. `wait_seconds` is how long a worker stands idle for photos that
+    are being decoded; it never waits for requests that have not come.
     """
 
-    views_per_batch: int = 64
+    views_per_batch: int = 32
     wait_seconds: float = 0.002
     photos_waiting: int = 256
 
@@ -68,16 +70,20 @@ class _Waiting(NamedTuple):
 
 
 class Batcher:
-    """Belongs to one event loop. `more_coming` says whether admitted photos are still being decoded."""
+    """Belongs to one event loop. `more_coming` says whether admitted photos are still being decoded.
 
-    def __init__(self, limits: BatchLimits, more_coming: Callable[[], bool], devices: int = 1) -> None:
+    What waits is divided among the workers that are idle.
+    """
+
+    def __init__(self, limits: BatchLimits, more_coming: Callable[[], bool], workers: int = 1) -> None:
         self._limits = limits
         self._more_coming = more_coming
         self._admitted = 0
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
-        self._model_threads = [
-            ThreadPoolExecutor(1, thread_name_prefix=f"model-{place}") for place in range(devices)
+        self._busy = 0
+        self._threads = [
+            ThreadPoolExecutor(1, thread_name_prefix=f"model-{worker}") for worker in range(workers)
         ]
 
     @property
@@ -101,7 +107,7 @@ class Batcher:
     ) -> list[NDArray[np.float32]]:
         """The answer for each photo [S, S, 3], in order: class probabilities [K], or an embedding [F].
 
-        `replicas` are the same model on every device. A photo whose asker has gone away is passed over.
+        `replicas` are the same model for every worker. A photo whose asker has gone away is passed over.
         """
         loop = asyncio.get_running_loop()
         answers: list[asyncio.Future[NDArray[np.float32]]] = [loop.create_future() for _ in photos]
@@ -114,7 +120,7 @@ class Batcher:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Answers what comes for as long as the block lasts."""
-        tasks = [asyncio.create_task(self._run(place)) for place in range(len(self._model_threads))]
+        tasks = [asyncio.create_task(self._run(worker)) for worker in range(len(self._threads))]
         try:
             yield
         finally:
@@ -122,10 +128,10 @@ class Batcher:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
-            for thread in self._model_threads:
+            for thread in self._threads:
                 thread.shutdown()
 
-    async def _run(self, place: int) -> None:
+    async def _run(self, worker: int) -> None:
         while True:
             await self._arrived.wait()
             if self._more_coming():
@@ -134,25 +140,33 @@ class Batcher:
             if not self._waiting:
                 self._arrived.clear()
             if batch:
-                await self._answer(batch, place)
+                self._busy += 1
+                try:
+                    await self._answer(batch, worker)
+                finally:
+                    self._busy -= 1
 
     def _take(self) -> list[_Waiting]:
         """The photo that has waited longest, and those after it that can go with it; none if all are gone."""
         wanted = [waiting for waiting in self._waiting if not waiting.answer.done()]
+        first = next(iter(wanted), None)
         batch: list[_Waiting] = []
         rest: deque[_Waiting] = deque()
-        for waiting in wanted:
-            first = wanted[0]
-            alike = waiting.replicas is first.replicas and waiting.question is first.question
-            room = max(1, self._limits.views_per_batch // first.question.views)
-            (batch if alike and len(batch) < room else rest).append(waiting)
+        if first is not None:
+            alike = [each for each in wanted if _go_together(each, first)]
+            idle = len(self._threads) - self._busy
+            share = -(-len(alike) // idle)
+            room = min(share, max(1, self._limits.views_per_batch // first.question.views))
+            for waiting in wanted:
+                (batch if len(batch) < room and _go_together(waiting, first) else rest).append(waiting)
         self._waiting = rest
         return batch
 
-    async def _answer(self, batch: list[_Waiting], place: int) -> None:
+    async def _answer(self, batch: list[_Waiting], worker: int) -> None:
         loop = asyncio.get_running_loop()
+        alone = self._busy == 1 and not self._waiting and not self._more_coming()
         try:
-            found = await loop.run_in_executor(self._model_threads[place], _answers, batch, place)
+            found = await loop.run_in_executor(self._threads[worker], _answers, batch, worker, alone)
         except Exception as error:
             log.exception("batch_failed", photos=len(batch))
             for waiting in batch:
@@ -164,9 +178,10 @@ class Batcher:
                 waiting.answer.set_result(answer)
 
 
-def _answers(batch: list[_Waiting], place: int) -> NDArray[np.float32]:
+def _go_together(one: _Waiting, other: _Waiting) -> bool:
+    return one.replicas is other.replicas and one.question is other.question
+
+
+def _answers(batch: list[_Waiting], worker: int, alone: bool) -> NDArray[np.float32]:
     photos_NSS3 = np.stack([waiting.photo for waiting in batch])
-    model, question = batch[0].replicas[place], batch[0].question
-    if question is Question.EMBEDDING:
-        return model.embeddings(photos_NSS3)
-    return model.probabilities(photos_NSS3, question.views)
+    return batch[0].replicas[worker].answers(photos_NSS3, batch[0].question, alone=alone)

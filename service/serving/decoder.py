@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import UnusablePhotoError
@@ -22,7 +23,13 @@ class Decoder:
     def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
         self._max_pixels = max_pixels
         # A thread per core and no more: each may hold a photo of the largest size allowed.
-        self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
+        self._threads = ThreadPoolExecutor(
+            os.cpu_count(),
+            thread_name_prefix="decode",
+            # Each photo is too small to share.
+            initializer=torch.set_num_threads,
+            initargs=(1,),
+        )
         self._pending = 0
 
     @property

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.classifier import Classifier
 from model.errors import BadCheckpointError
@@ -16,38 +15,41 @@ from model.published import PublishedModel
 from service.domain.indexing import INDEX_FOLDER
 from service.errors import NotIndexedError
 from service.serving.metrics import ServingMetrics
+from service.serving.replica import Replica, fastest_threads
 
 
 class LoadedModel:
-    """The same model on each device; `replicas` are in the devices' order."""
+    """The same model for each worker; `replicas` are in the workers' order."""
 
-    def __init__(self, folder: Path, classifiers: Sequence[Classifier], metrics: ServingMetrics) -> None:
+    def __init__(self, folder: Path, classifier: Classifier, replicas: Sequence[Replica]) -> None:
+        self.classifier = classifier
+        self.replicas = replicas
         self._index_folder = folder / INDEX_FOLDER
         self._index: PhotoIndex | None = None
-        self._classifier = classifiers[0]
-        self.replicas = [Replica(classifier, metrics) for classifier in classifiers]
 
     @classmethod
-    def read(cls, folder: Path, devices: Sequence[str], metrics: ServingMetrics) -> Self:
-        """Raises BadCheckpointError for a folder that is no published model, a damaged one, or one whose
-        probabilities are not numbers."""
-        classifiers = [Classifier.load(folder, device) for device in devices]
-        size = classifiers[0].published.image_size
+    def read(cls, folder: Path, workers: Sequence[str], metrics: ServingMetrics) -> Self:
+        """`workers` names each one's device. Raises BadCheckpointError for a folder that is no published
+        model, a damaged one, or one whose probabilities are not numbers."""
+        classifiers = {device: Classifier.load(folder, device) for device in dict.fromkeys(workers)}
+        published = next(iter(classifiers.values())).published
+        size = published.image_size
         grey_1SS3 = np.full((1, size, size, 3), 128, dtype=np.uint8)
-        for classifier in classifiers:
+        threads_alone = {}
+        for device, classifier in classifiers.items():
             # The first answer also takes the memory that the others use again.
             if not np.isfinite(classifier.probabilities(grey_1SS3)).all():
                 raise BadCheckpointError(str(folder), "its weights give probabilities that are not numbers")
-        return cls(folder, classifiers, metrics)
+            threads_alone[device] = fastest_threads(classifier, grey_1SS3) if device == "cpu" else 1
+        batch_photos = metrics.batch_photos.labels(published.name, str(published.version))
+        replicas = [
+            Replica(classifiers[device].twin(), batch_photos, threads_alone[device]) for device in workers
+        ]
+        return cls(folder, classifiers[workers[0]], replicas)
 
     @property
     def published(self) -> PublishedModel:
-        return self._classifier.published
-
-    @property
-    def classifier(self) -> Classifier:
-        """On the first device."""
-        return self._classifier
+        return self.classifier.published
 
     @property
     def index(self) -> PhotoIndex:
@@ -68,20 +70,3 @@ def _not_indexed(published: PublishedModel) -> NotIndexedError:
         f"the training photos of version {published.version} of model {published.name!r} are not indexed, or"
         f" not yet: see GET {path}, and POST there to have it done"
     )
-
-
-class Replica:
-    """A classifier that counts the photos it is given at once."""
-
-    def __init__(self, classifier: Classifier, metrics: ServingMetrics) -> None:
-        self._classifier = classifier
-        published = classifier.published
-        self._batch_photos = metrics.batch_photos.labels(published.name, str(published.version))
-
-    def probabilities(self, photos_NSS3: NDArray[np.uint8], views: int = 1) -> NDArray[np.float32]:
-        self._batch_photos.observe(len(photos_NSS3))
-        return self._classifier.probabilities(photos_NSS3, views)
-
-    def embeddings(self, photos_NSS3: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self._batch_photos.observe(len(photos_NSS3))
-        return self._classifier.embeddings(photos_NSS3)

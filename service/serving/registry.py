@@ -24,10 +24,10 @@ class ModelRegistry:
     """Belongs to one event loop. A version never changes, so what is loaded stays right."""
 
     def __init__(
-        self, store: ModelStore, devices: Sequence[str], metrics: ServingMetrics, kept: int = KEPT_MODELS
+        self, store: ModelStore, workers: Sequence[str], metrics: ServingMetrics, kept: int = KEPT_MODELS
     ) -> None:
         self._store = store
-        self._devices = devices
+        self._workers = workers
         self._metrics = metrics
         self._kept = kept
         self._models: OrderedDict[tuple[str, int], asyncio.Task[LoadedModel]] = OrderedDict()
@@ -57,7 +57,7 @@ class ModelRegistry:
 
     async def load(self, folder: Path) -> LoadedModel:
         """Reads a published model, or a candidate, in a thread of its own; nobody else is given it."""
-        model = await asyncio.to_thread(LoadedModel.read, folder, self._devices, self._metrics)
+        model = await asyncio.to_thread(LoadedModel.read, folder, self._workers, self._metrics)
         log.info("model_loaded", folder=str(folder))
         return model
 

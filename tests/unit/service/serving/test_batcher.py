@@ -19,33 +19,34 @@ BATCHES_WAIT_SECONDS = 30
 class Brightness:
     """A classifier whose answer for a photo is the photo's own value, so that mix-ups show."""
 
-    def __init__(self, devices: int = 1) -> None:
-        self.replicas = [self] * devices
+    def __init__(self, workers: int = 1) -> None:
+        self.replicas = [self] * workers
         self.batch_sizes: list[int] = []
+        self.alone: list[bool] = []
         self.threads: set[str] = set()
         self.may_go_on = threading.Event()
         self.may_go_on.set()
 
-    def probabilities(self, photos_NSS3: NDArray[np.uint8], views: int = 1) -> NDArray[np.float32]:
+    def answers(
+        self, photos_NSS3: NDArray[np.uint8], question: Question, *, alone: bool
+    ) -> NDArray[np.float32]:
         assert self.may_go_on.wait(BATCHES_WAIT_SECONDS)
         self.batch_sizes.append(len(photos_NSS3))
         self.threads.add(threading.current_thread().name)
-        return np.stack([photos_NSS3[:, 0, 0, 0], np.full(len(photos_NSS3), views)], axis=1).astype(
-            np.float32
-        )
-
-    def embeddings(self, photos_NSS3: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return -self.probabilities(photos_NSS3)
+        self.alone.append(alone)
+        values_N = photos_NSS3[:, 0, 0, 0].astype(np.float32)
+        if question is Question.EMBEDDING:
+            values_N = -values_N
+        return np.stack([values_N, np.full(len(photos_NSS3), question.views)], axis=1)
 
 
 class Broken:
     def __init__(self) -> None:
         self.replicas = [self]
 
-    def embeddings(self, photos_NSS3: NDArray[np.uint8]) -> NDArray[np.float32]:
-        raise MemoryError("no room for this batch")
-
-    def probabilities(self, photos_NSS3: NDArray[np.uint8], views: int = 1) -> NDArray[np.float32]:
+    def answers(
+        self, photos_NSS3: NDArray[np.uint8], question: Question, *, alone: bool
+    ) -> NDArray[np.float32]:
         raise MemoryError("no room for this batch")
 
 
@@ -54,10 +55,10 @@ def photo(value: int) -> NDArray[np.uint8]:
 
 
 def within(
-    limits: BatchLimits, work: Callable[[Batcher], Awaitable[None]], *, busy: bool = False, devices: int = 1
+    limits: BatchLimits, work: Callable[[Batcher], Awaitable[None]], *, busy: bool = False, workers: int = 1
 ) -> None:
     async def run() -> None:
-        batcher = Batcher(limits, more_coming=lambda: busy, devices=devices)
+        batcher = Batcher(limits, more_coming=lambda: busy, workers=workers)
         async with batcher.running():
             await work(batcher)
 
@@ -226,23 +227,47 @@ def test_photos_of_those_who_have_all_gone_are_not_looked_at() -> None:
     assert model.batch_sizes == [1, 1]
 
 
-def test_each_device_has_a_thread_and_takes_from_the_one_queue() -> None:
-    class Both(Brightness):
-        """Answers once both devices are at work."""
+class Together(Brightness):
+    """Answers once as many workers as it has replicas are at work."""
 
-        def probabilities(self, photos_NSS3: NDArray[np.uint8], views: int = 1) -> NDArray[np.float32]:
-            together.wait(BATCHES_WAIT_SECONDS)
-            return super().probabilities(photos_NSS3, views)
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        self._all = threading.Barrier(workers)
 
-    together = threading.Barrier(2)
-    model = Both(devices=2)
+    def answers(
+        self, photos_NSS3: NDArray[np.uint8], question: Question, *, alone: bool
+    ) -> NDArray[np.float32]:
+        self._all.wait(BATCHES_WAIT_SECONDS)
+        return super().answers(photos_NSS3, question, alone=alone)
+
+
+def test_workers_divide_what_waits_and_answer_it_at_once() -> None:
+    model = Together(workers=3)
 
     async def work(batcher: Batcher) -> None:
         answers = await asyncio.gather(
-            *(batcher.ask(model.replicas, [photo(n)], Question.ONE_VIEW) for n in range(4))
+            *(batcher.ask(model.replicas, [photo(n)], Question.ONE_VIEW) for n in range(7))
         )
-        assert [answer[0] for (answer,) in answers] == [0, 1, 2, 3]
+        assert [answer[0] for (answer,) in answers] == list(range(7))
 
-    within(BatchLimits(views_per_batch=2), work, devices=2)
-    assert model.batch_sizes == [2, 2]
-    assert len(model.threads) == 2
+    within(BatchLimits(), work, workers=3)
+    assert sorted(model.batch_sizes) == [2, 2, 3]
+    assert len(model.threads) == 3
+    assert sum(model.alone) <= 1
+
+
+def test_a_worker_is_told_whether_it_is_alone() -> None:
+    model = Brightness(workers=2)
+
+    async def work(batcher: Batcher) -> None:
+        await batcher.ask(model.replicas, [photo(1)], Question.ONE_VIEW)
+        model.may_go_on.clear()
+        first = asyncio.create_task(batcher.ask(model.replicas, [photo(2)], Question.ONE_VIEW))
+        await asyncio.sleep(0.05)
+        second = asyncio.create_task(batcher.ask(model.replicas, [photo(3)], Question.ONE_VIEW))
+        await asyncio.sleep(0.05)
+        model.may_go_on.set()
+        await asyncio.gather(first, second)
+
+    within(BatchLimits(), work, workers=2)
+    assert sorted(model.alone) == [False, True, True]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from model.errors import BadCheckpointError
 from service.domain.job import Job
 from service.errors import NotFoundError
 from service.operations.models import ModelOperations
+from service.serving.batcher import Question
 from service.serving.metrics import ServingMetrics
 from service.serving.registry import ModelRegistry
+from service.serving.replica import Replica
 from service.store.models import ModelStore
 
 
@@ -95,11 +99,18 @@ def test_what_is_in_production_is_loaded_before_anyone_asks(
     assert metrics.registry.get_sample_value("tandem_models_loaded") == 2
 
 
-def test_a_model_is_put_on_every_device_and_answers_alike_on_each(three_versions: ModelStore) -> None:
+def test_workers_answer_alike_and_share_no_memory_but_the_weights(three_versions: ModelStore) -> None:
     async def ask() -> None:
         model = await ModelRegistry(three_versions, ["cpu", "cpu"], ServingMetrics()).get("colours", 1)
         photos = np.random.default_rng(0).integers(0, 256, (2, 72, 72, 3), dtype=np.uint8)
-        first, second = (replica.probabilities(photos) for replica in model.replicas)
-        assert np.array_equal(first, second)
+        with ThreadPoolExecutor(2) as threads:
+            asked = [threads.submit(many_answers, replica, photos) for replica in model.replicas]
+        expected = model.classifier.probabilities(photos)
+        for answer in [answer for each in asked for answer in each.result()]:
+            np.testing.assert_allclose(answer, expected, rtol=1e-5)
 
     asyncio.run(ask())
+
+
+def many_answers(replica: Replica, photos_NSS3: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    return [replica.answers(photos_NSS3, Question.ONE_VIEW, alone=False) for _ in range(20)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version as installed
 
 import uvicorn
@@ -13,7 +13,8 @@ from service.http import problems
 from service.http.listener import listen
 from service.http.measure_requests import MeasureRequests
 from service.serving import health, internal, open_inference, photos
-from service.serving.batcher import Batcher, BatchLimits
+from service.serving.admission import Admission
+from service.serving.batcher import DEFAULT_LIMITS, Batcher, BatchLimits
 from service.serving.decoder import Decoder
 from service.serving.inquiries import Inquiries
 from service.serving.metrics import ServingMetrics
@@ -27,7 +28,7 @@ from service.store.models import ModelStore
 GRACE_SECONDS = 30
 
 
-def create_app(settings: Settings, limits: BatchLimits | None = None) -> FastAPI:
+def create_app(settings: Settings, limits: BatchLimits = DEFAULT_LIMITS) -> FastAPI:
     """Answers about photos by the models under `settings.models`, with what is in production loaded first.
 
     Loopback's or a private network's alone: it asks for no token, the control plane in front of it does.
@@ -36,28 +37,40 @@ def create_app(settings: Settings, limits: BatchLimits | None = None) -> FastAPI
     store = ModelStore(settings.models, settings.default_model)
     metrics = ServingMetrics()
     workers = workers_of(settings)
-    decoder = Decoder(settings.max_pixels)
-    batcher = Batcher(limits or BatchLimits(), lambda: decoder.is_busy, len(workers))
-    metrics.photos_waiting.set_function(lambda: batcher.admitted)
+    admission = Admission(limits.photos_waiting)
+    metrics.photos_waiting.set_function(lambda: admission.admitted)
     registry = ModelRegistry(store, workers, metrics)
-    inquiries = Inquiries(registry, decoder, batcher, metrics, settings.request_seconds)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await registry.load_production()
-        async with batcher.running():
+        with answering_threads(settings, limits, len(workers)) as decoder:
+            inquiries = Inquiries(registry, admission, decoder, metrics, settings.request_seconds)
+            app.state.operations = ServingOperations(store, registry, inquiries)
             yield
-        decoder.close()
 
     app = FastAPI(title="Tandem serving", version=installed("tandem"), lifespan=lifespan)
     app.state.max_upload_bytes = settings.max_upload_bytes
     app.state.metrics = metrics
-    app.state.operations = ServingOperations(store, registry, inquiries)
     app.add_middleware(MeasureRequests, metrics=metrics.http)
     problems.install(app)
-    for room in (photos, open_inference, internal, health):
+    app.router.routes.extend(photos.ROUTES)
+    for room in (open_inference, internal, health):
         app.include_router(room.router)
     return app
+
+
+@contextmanager
+def answering_threads(settings: Settings, limits: BatchLimits, workers: int) -> Iterator[Decoder]:
+    """Threads that answer the photos which the decoder is given; they end when all are answered."""
+    decoder: Decoder
+    batcher = Batcher(limits, lambda: decoder.is_busy, workers)
+    decoder = Decoder(batcher.take, settings.max_pixels)
+    try:
+        yield decoder
+    finally:
+        decoder.close()
+        batcher.close()
 
 
 def serve(settings: Settings, host: str, port: int) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
 
 import numpy as np
 import torch
@@ -15,59 +16,70 @@ from pipeline.errors import UnusablePhotoError
 from pipeline.photos.decode import MAX_PIXELS, square_photo
 from service.domain.image_type import image_type
 from service.errors import PayloadTooLargeError, UndecodableImageError, UnsupportedImageError
+from service.serving.asked_photo import AskedPhoto
 
 
 class Decoder:
-    """Belongs to one event loop."""
+    """Decodes photos in the order they come and hands them over, from its own threads.
 
-    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
+    A photo that cannot be used is refused: `UnsupportedImageError`, `UndecodableImageError` or
+    `PayloadTooLargeError`.
+    """
+
+    def __init__(self, hand_over: Callable[[AskedPhoto], None], max_pixels: int = MAX_PIXELS) -> None:
+        self._hand_over = hand_over
         self._max_pixels = max_pixels
-        # A thread per core and no more: each may hold a photo of the largest size allowed.
-        self._threads = ThreadPoolExecutor(
-            os.cpu_count(),
-            thread_name_prefix="decode",
-            # Each photo is too small to share.
-            initializer=torch.set_num_threads,
-            initargs=(1,),
-        )
+        self._asked: SimpleQueue[AskedPhoto | None] = SimpleQueue()
         self._pending = 0
+        self._counting = threading.Lock()
+        # A thread per core and no more: each may hold a photo of the largest size allowed.
+        self._threads = [
+            threading.Thread(target=self._run, name=f"decode-{number}")
+            for number in range(len(os.sched_getaffinity(0)))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def is_busy(self) -> bool:
         """Whether photos are being decoded, or wait for it."""
         return self._pending > 0
 
-    async def squares(self, uploads: Sequence[bytes], size: int) -> list[NDArray[np.uint8]]:
-        """Each upload as the training saw its photos, and the right way up: uint8 [size, size, 3].
-
-        Raises `UnsupportedImageError`, `UndecodableImageError` or `PayloadTooLargeError`, saying which of the
-        uploads it is about.
-        """
-        loop = asyncio.get_running_loop()
-        self._pending += len(uploads)
-        try:
-            return await asyncio.gather(
-                *(
-                    loop.run_in_executor(
-                        self._threads,
-                        square,
-                        upload,
-                        size,
-                        self._max_pixels,
-                        f"photo {place} of {len(uploads)}",
-                    )
-                    for place, upload in enumerate(uploads, start=1)
-                )
-            )
-        finally:
-            self._pending -= len(uploads)
+    def take(self, photo: AskedPhoto) -> None:
+        self._count(1)
+        self._asked.put(photo)
 
     def close(self) -> None:
-        self._threads.shutdown()
+        """Returns when what was taken is handed over or refused."""
+        for _ in self._threads:
+            self._asked.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        # Each photo is too small to share.
+        torch.set_num_threads(1)
+        while (photo := self._asked.get()) is not None:
+            try:
+                if photo.is_wanted:
+                    photo.square = square(photo.upload, photo.model.image_size, self._max_pixels, photo.what)
+                    photo.decoded_at = time.perf_counter()
+            except Exception as error:
+                photo.refuse(error)
+            self._count(-1)
+            if photo.square is not None:
+                self._hand_over(photo)
+
+    def _count(self, more: int) -> None:
+        with self._counting:
+            self._pending += more
 
 
 def square(upload: bytes, size: int, max_pixels: int, what: str) -> NDArray[np.uint8]:
-    """One upload's pixels; `what` names it in errors."""
+    """One upload as the training saw its photos, and the right way up: uint8 [size, size, 3].
+
+    `what` names it in errors.
+    """
     if image_type(upload) is None:
         raise UnsupportedImageError(
             f"{what} is not an image: send JPEG, PNG, GIF, BMP, TIFF or WebP, whatever its name"

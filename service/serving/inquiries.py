@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from service.domain.classification import Timing
 from service.errors import AnswerTooLateError
-from service.serving.batcher import Batcher, Question
+from service.serving.admission import Admission
+from service.serving.asked_photo import AskedPhoto, Question
 from service.serving.decoder import Decoder
 from service.serving.loaded_model import LoadedModel
 from service.serving.metrics import ServingMetrics
@@ -40,14 +41,14 @@ class Inquiries:
     def __init__(
         self,
         registry: ModelRegistry,
+        admission: Admission,
         decoder: Decoder,
-        batcher: Batcher,
         metrics: ServingMetrics,
         limit_seconds: float,
     ) -> None:
         self._registry = registry
+        self._admission = admission
         self._decoder = decoder
-        self._batcher = batcher
         self._metrics = metrics
         self._limit_seconds = limit_seconds
 
@@ -64,20 +65,32 @@ class Inquiries:
 
     async def _ask(self, asked: Version, uploads: Sequence[bytes], question: Question) -> Answered:
         began = time.perf_counter()
-        with self._batcher.admit(len(uploads)):
+        with self._admission.admit(len(uploads)):
             model = await self._registry.get(asked.name, asked.number)
-            photos = await self._decoder.squares(uploads, model.published.image_size)
-            decoded = time.perf_counter()
-            found = await self._batcher.ask(model.replicas, photos, question)
+            photos = [
+                AskedPhoto(upload, f"photo {place} of {len(uploads)}", model, question)
+                for place, upload in enumerate(uploads, start=1)
+            ]
+            for photo in photos:
+                self._decoder.take(photo)
+            found = await _all_answers(photos)
         ended = time.perf_counter()
         labels = question.name.lower(), asked.name, str(asked.number)
         self._metrics.answer_seconds.labels(*labels).observe(ended - began)
+        decoded = max(photo.decoded_at for photo in photos)
         timing = Timing(
             decode=_milliseconds(decoded - began),
             classify=_milliseconds(ended - decoded),
             total=_milliseconds(ended - began),
         )
         return Answered(model, found, timing)
+
+
+async def _all_answers(photos: Sequence[AskedPhoto]) -> list[NDArray[np.float32]]:
+    if len(photos) == 1:
+        # What most requests have, without what gathering costs.
+        return [await photos[0].answer]
+    return await asyncio.gather(*(photo.answer for photo in photos))
 
 
 def _milliseconds(seconds: float) -> float:

@@ -52,6 +52,11 @@ class LoadedModel:
         return self.classifier.published
 
     @property
+    def image_size(self) -> int:
+        """The side of the square photos that it takes, in pixels."""
+        return self.published.image_size
+
+    @property
     def index(self) -> PhotoIndex:
         """Of its training photos, opened when first asked for.
 

@@ -29,7 +29,7 @@ from service.domain.open_inference import (
     ServerReady,
     TensorMetadata,
 )
-from service.serving.batcher import Question
+from service.serving.asked_photo import Question
 from service.serving.inquiries import Answered
 from service.serving.parameters import Body, Operations
 from service.serving.tensors import WrittenTensor, read_request, write_floats, write_texts

@@ -16,7 +16,7 @@ from service.domain.classification import Classification, ClassifyOptions, Likel
 from service.domain.embedding import EmbeddedPhotos
 from service.domain.similarity import Similar, SimilarOptions, SimilarPhoto, SimilarPhotos, Thumbnail
 from service.errors import UnfitCheckpointError
-from service.serving.batcher import Question
+from service.serving.asked_photo import Question
 from service.serving.inquiries import Answered, Inquiries, Version
 from service.serving.loaded_model import LoadedModel
 from service.serving.registry import ModelRegistry

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from prometheus_client import Histogram
 
 from model.classifier import Classifier
-from service.serving.batcher import Question
+from service.serving.asked_photo import Question
 
 _ROUNDS: Final = 5
 # Nearer than this, noise would decide.

@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from service.domain.job_folder import write_json
 from service.domain.names import NAME_PATTERN, is_version_number
 from service.domain.storage import require_folder
 from service.errors import ConflictError, FieldProblem, InvalidSpecError, NotFoundError
+from service.store.remembered import Remembered
 
 PRODUCTION = "production"
 CANDIDATE_PATTERN = r"\.candidate-[0-9a-f]{32}"
@@ -54,6 +55,8 @@ class ModelStore:
     def __init__(self, root: Path, default_name: str | None = None) -> None:
         self._root = root
         self._default_name = default_name
+        self._numbers_in = Remembered(_version_numbers)
+        self._aliases_in = Remembered(_parsed_aliases)
 
     def names(self) -> list[str]:
         """Models that have a version."""
@@ -64,10 +67,10 @@ class ModelStore:
 
     def versions(self, name: str) -> list[int]:
         """Version numbers, oldest first."""
-        numbers = self._numbers(name) if _is_name(name) else []
+        numbers = self._numbers(name) if _is_name(name) else ()
         if not numbers:
             raise NotFoundError(f"no model {name!r}: see GET /api/v1/models")
-        return numbers
+        return list(numbers)
 
     def read(self, name: str, version: int) -> PublishedModel:
         return PublishedModel.load(self.folder(name, version))
@@ -80,7 +83,7 @@ class ModelStore:
             raise NotFoundError(f"model {name!r} has no version {version}: it has {known}")
         return self._root / name / str(version)
 
-    def aliases(self, name: str) -> dict[str, Alias]:
+    def aliases(self, name: str) -> Mapping[str, Alias]:
         self.versions(name)
         return self._read_aliases(name)
 
@@ -124,13 +127,13 @@ class ModelStore:
             # It may have been removed while another held the lock.
             self.folder(name, version)
             moment = datetime.now(UTC).isoformat(timespec="microseconds")
-            aliases = self._read_aliases(name) | {alias: Alias(version=version, assigned_at=moment)}
+            aliases = {**self._read_aliases(name), alias: Alias(version=version, assigned_at=moment)}
             self._write_aliases(name, aliases)
 
     def remove_alias(self, name: str, alias: str) -> None:
         self.versions(name)
         with _alone_in(self._root / name):
-            aliases = self._read_aliases(name)
+            aliases = dict(self._read_aliases(name))
             if alias not in aliases:
                 raise NotFoundError(f"model {name!r} has no alias {alias!r}")
             del aliases[alias]
@@ -194,11 +197,11 @@ class ModelStore:
             sync(folder)
         return published
 
-    def _numbers(self, name: str) -> list[int]:
-        folder = self._root / name
-        if not folder.is_dir():
-            return []
-        return sorted(int(entry.name) for entry in folder.iterdir() if is_version_number(entry.name))
+    def _numbers(self, name: str) -> Sequence[int]:
+        try:
+            return self._numbers_in.get(self._root / name)
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
 
     def _last_version(self, name: str) -> int:
         """The highest number that a version has had; 0 where none is noted."""
@@ -208,15 +211,22 @@ class ModelStore:
             return 0
         return noted
 
-    def _read_aliases(self, name: str) -> dict[str, Alias]:
+    def _read_aliases(self, name: str) -> Mapping[str, Alias]:
         try:
-            text = (self._root / name / "aliases.json").read_bytes()
+            return self._aliases_in.get(self._root / name / "aliases.json")
         except FileNotFoundError:
             return {}
-        return _ALIASES.validate_json(text)
 
     def _write_aliases(self, name: str, aliases: dict[str, Alias]) -> None:
         write_json(self._root / name / "aliases.json", _ALIASES.dump_python(aliases))
+
+
+def _version_numbers(folder: Path) -> Sequence[int]:
+    return tuple(sorted(int(entry.name) for entry in folder.iterdir() if is_version_number(entry.name)))
+
+
+def _parsed_aliases(path: Path) -> Mapping[str, Alias]:
+    return _ALIASES.validate_json(path.read_bytes())
 
 
 def check_alias(alias: str) -> None:

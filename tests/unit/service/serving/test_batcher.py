@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.errors import OverloadedError
-from service.serving.batcher import Batcher, BatchLimits, Question
+from service.serving.asked_photo import AskedPhoto, Question
+from service.serving.batcher import Batcher, BatchLimits
 
 BATCHES_WAIT_SECONDS = 30
+GATHER_SECONDS = 0.3
 
 
 class Brightness:
-    """A classifier whose answer for a photo is the photo's own value, so that mix-ups show."""
+    """A model whose answer for a photo is the photo's own value, so that mix-ups show."""
+
+    image_size = 4
 
     def __init__(self, workers: int = 1) -> None:
         self.replicas = [self] * workers
@@ -41,6 +44,8 @@ class Brightness:
 
 
 class Broken:
+    image_size = 4
+
     def __init__(self) -> None:
         self.replicas = [self]
 
@@ -54,13 +59,31 @@ def photo(value: int) -> NDArray[np.uint8]:
     return np.full((4, 4, 3), value, dtype=np.uint8)
 
 
+class Asking:
+    """A batcher, asked as requests ask it."""
+
+    def __init__(self, batcher: Batcher) -> None:
+        self._batcher = batcher
+
+    async def ask(
+        self, model: Brightness | Broken, photos: list[NDArray[np.uint8]], question: Question
+    ) -> list[NDArray[np.float32]]:
+        asked = [AskedPhoto(b"", "photo", model, question) for _ in photos]
+        for each, square in zip(asked, photos, strict=True):
+            each.square = square
+            self._batcher.take(each)
+        return await asyncio.gather(*(each.answer for each in asked))
+
+
 def within(
-    limits: BatchLimits, work: Callable[[Batcher], Awaitable[None]], *, busy: bool = False, workers: int = 1
+    limits: BatchLimits, work: Callable[[Asking], Awaitable[None]], *, busy: bool = False, workers: int = 1
 ) -> None:
     async def run() -> None:
         batcher = Batcher(limits, more_coming=lambda: busy, workers=workers)
-        async with batcher.running():
-            await work(batcher)
+        try:
+            await work(Asking(batcher))
+        finally:
+            await asyncio.to_thread(batcher.close)
 
     asyncio.run(run())
 
@@ -68,11 +91,11 @@ def within(
 def test_each_request_gets_the_answers_to_its_own_photos_in_their_order() -> None:
     model = Brightness()
 
-    async def work(batcher: Batcher) -> None:
+    async def work(batcher: Asking) -> None:
         requests = [[number, number + 100] for number in range(50)]
         answers = await asyncio.gather(
             *(
-                batcher.ask(model.replicas, [photo(value) for value in values], Question.ONE_VIEW)
+                batcher.ask(model, [photo(value) for value in values], Question.ONE_VIEW)
                 for values in requests
             )
         )
@@ -87,13 +110,10 @@ def test_what_arrives_while_the_model_works_goes_through_it_together() -> None:
     model = Brightness()
     model.may_go_on.clear()
 
-    async def work(batcher: Batcher) -> None:
-        first = asyncio.create_task(batcher.ask(model.replicas, [photo(0)], Question.ONE_VIEW))
+    async def work(batcher: Asking) -> None:
+        first = asyncio.create_task(batcher.ask(model, [photo(0)], Question.ONE_VIEW))
         await asyncio.sleep(0.05)
-        rest = [
-            asyncio.create_task(batcher.ask(model.replicas, [photo(n)], Question.ONE_VIEW))
-            for n in range(1, 6)
-        ]
+        rest = [asyncio.create_task(batcher.ask(model, [photo(n)], Question.ONE_VIEW)) for n in range(1, 6)]
         await asyncio.sleep(0.05)
         model.may_go_on.set()
         await asyncio.gather(first, *rest)
@@ -105,40 +125,36 @@ def test_what_arrives_while_the_model_works_goes_through_it_together() -> None:
 def test_photos_still_being_decoded_are_waited_for_a_little() -> None:
     model = Brightness()
 
-    async def work(batcher: Batcher) -> None:
-        first = asyncio.create_task(batcher.ask(model.replicas, [photo(1)], Question.ONE_VIEW))
+    async def work(batcher: Asking) -> None:
+        first = asyncio.create_task(batcher.ask(model, [photo(1)], Question.ONE_VIEW))
         await asyncio.sleep(0)
-        second = asyncio.create_task(batcher.ask(model.replicas, [photo(2)], Question.ONE_VIEW))
+        second = asyncio.create_task(batcher.ask(model, [photo(2)], Question.ONE_VIEW))
         await asyncio.gather(first, second)
 
-    within(BatchLimits(wait_seconds=0.2), work, busy=True)
+    within(BatchLimits(wait_seconds=GATHER_SECONDS), work, busy=True)
     assert model.batch_sizes == [2]
 
 
 def test_ten_views_fill_a_batch_ten_times_as_fast_and_never_mix_with_one() -> None:
     model = Brightness()
 
-    async def work(batcher: Batcher) -> None:
-        ten = batcher.ask(model.replicas, [photo(value) for value in range(6)], Question.TEN_VIEWS)
-        one = batcher.ask(model.replicas, [photo(value) for value in range(6)], Question.ONE_VIEW)
+    async def work(batcher: Asking) -> None:
+        ten = batcher.ask(model, [photo(value) for value in range(6)], Question.TEN_VIEWS)
+        one = batcher.ask(model, [photo(value) for value in range(6)], Question.ONE_VIEW)
         tens, ones = await asyncio.gather(ten, one)
         assert [answer.tolist() for answer in tens] == [[value, 10] for value in range(6)]
         assert [answer.tolist() for answer in ones] == [[value, 1] for value in range(6)]
 
-    within(BatchLimits(views_per_batch=20), work)
+    within(BatchLimits(views_per_batch=20, wait_seconds=GATHER_SECONDS), work, busy=True)
     assert sorted(model.batch_sizes) == [2, 2, 2, 6]
 
 
 def test_two_models_share_one_thread_and_no_batch() -> None:
     bright, dark = Brightness(), Brightness()
 
-    async def work(batcher: Batcher) -> None:
+    async def work(batcher: Asking) -> None:
         await asyncio.gather(
-            *(
-                batcher.ask(model.replicas, [photo(n)], Question.ONE_VIEW)
-                for n in range(4)
-                for model in (bright, dark)
-            )
+            *(batcher.ask(model, [photo(n)], Question.ONE_VIEW) for n in range(4) for model in (bright, dark))
         )
 
     within(BatchLimits(), work)
@@ -146,26 +162,13 @@ def test_two_models_share_one_thread_and_no_batch() -> None:
     assert len(bright.threads | dark.threads) == 1
 
 
-def test_photos_beyond_the_limit_are_refused_and_room_comes_back() -> None:
-    async def work(batcher: Batcher) -> None:
-        with batcher.admit(3):
-            with pytest.raises(OverloadedError), batcher.admit(2):
-                pass
-            with batcher.admit(1):
-                pass
-        with batcher.admit(4):
-            pass
-
-    within(BatchLimits(photos_waiting=4), work)
-
-
 def test_a_batch_that_fails_fails_its_requests_and_no_others() -> None:
     model = Brightness()
 
-    async def work(batcher: Batcher) -> None:
+    async def work(batcher: Asking) -> None:
         with pytest.raises(MemoryError):
-            await batcher.ask(Broken().replicas, [photo(1), photo(2)], Question.ONE_VIEW)
-        (answer,) = await batcher.ask(model.replicas, [photo(3)], Question.ONE_VIEW)
+            await batcher.ask(Broken(), [photo(1), photo(2)], Question.ONE_VIEW)
+        (answer,) = await batcher.ask(model, [photo(3)], Question.ONE_VIEW)
         assert answer[0] == 3
 
     within(BatchLimits(), work)
@@ -175,9 +178,9 @@ def test_a_request_that_went_away_does_not_take_its_neighbours_along() -> None:
     model = Brightness()
     model.may_go_on.clear()
 
-    async def work(batcher: Batcher) -> None:
-        gone = asyncio.create_task(batcher.ask(model.replicas, [photo(1)], Question.ONE_VIEW))
-        stays = asyncio.create_task(batcher.ask(model.replicas, [photo(2)], Question.ONE_VIEW))
+    async def work(batcher: Asking) -> None:
+        gone = asyncio.create_task(batcher.ask(model, [photo(1)], Question.ONE_VIEW))
+        stays = asyncio.create_task(batcher.ask(model, [photo(2)], Question.ONE_VIEW))
         await asyncio.sleep(0.05)
         gone.cancel()
         await asyncio.sleep(0)
@@ -191,16 +194,16 @@ def test_a_request_that_went_away_does_not_take_its_neighbours_along() -> None:
 def test_an_embedding_and_a_probability_are_never_asked_for_in_one_batch() -> None:
     model = Brightness()
 
-    async def work(batcher: Batcher) -> None:
+    async def work(batcher: Asking) -> None:
         asked = [
-            batcher.ask(model.replicas, [photo(n)], question)
+            batcher.ask(model, [photo(n)], question)
             for n in range(1, 4)
             for question in (Question.ONE_VIEW, Question.EMBEDDING)
         ]
         found = [answer[0] for (answer,) in await asyncio.gather(*asked)]
         assert found == [1, -1, 2, -2, 3, -3]
 
-    within(BatchLimits(), work)
+    within(BatchLimits(wait_seconds=GATHER_SECONDS), work, busy=True)
     assert model.batch_sizes == [3, 3]
 
 
@@ -208,19 +211,17 @@ def test_photos_of_those_who_have_all_gone_are_not_looked_at() -> None:
     model = Brightness()
     model.may_go_on.clear()
 
-    async def work(batcher: Batcher) -> None:
-        first = asyncio.create_task(batcher.ask(model.replicas, [photo(0)], Question.ONE_VIEW))
+    async def work(batcher: Asking) -> None:
+        first = asyncio.create_task(batcher.ask(model, [photo(0)], Question.ONE_VIEW))
         await asyncio.sleep(0.05)
-        gone = [
-            asyncio.create_task(batcher.ask(model.replicas, [photo(n)], Question.ONE_VIEW)) for n in (1, 2)
-        ]
+        gone = [asyncio.create_task(batcher.ask(model, [photo(n)], Question.ONE_VIEW)) for n in (1, 2)]
         await asyncio.sleep(0.05)
         for each in gone:
             each.cancel()
         await asyncio.gather(*gone, return_exceptions=True)
         model.may_go_on.set()
         await first
-        (answer,) = await batcher.ask(model.replicas, [photo(3)], Question.ONE_VIEW)
+        (answer,) = await batcher.ask(model, [photo(3)], Question.ONE_VIEW)
         assert answer[0] == 3
 
     within(BatchLimits(), work)
@@ -244,13 +245,11 @@ class Together(Brightness):
 def test_workers_divide_what_waits_and_answer_it_at_once() -> None:
     model = Together(workers=3)
 
-    async def work(batcher: Batcher) -> None:
-        answers = await asyncio.gather(
-            *(batcher.ask(model.replicas, [photo(n)], Question.ONE_VIEW) for n in range(7))
-        )
+    async def work(batcher: Asking) -> None:
+        answers = await asyncio.gather(*(batcher.ask(model, [photo(n)], Question.ONE_VIEW) for n in range(7)))
         assert [answer[0] for (answer,) in answers] == list(range(7))
 
-    within(BatchLimits(), work, workers=3)
+    within(BatchLimits(wait_seconds=GATHER_SECONDS), work, busy=True, workers=3)
     assert sorted(model.batch_sizes) == [2, 2, 3]
     assert len(model.threads) == 3
     assert sum(model.alone) <= 1
@@ -259,12 +258,12 @@ def test_workers_divide_what_waits_and_answer_it_at_once() -> None:
 def test_a_worker_is_told_whether_it_is_alone() -> None:
     model = Brightness(workers=2)
 
-    async def work(batcher: Batcher) -> None:
-        await batcher.ask(model.replicas, [photo(1)], Question.ONE_VIEW)
+    async def work(batcher: Asking) -> None:
+        await batcher.ask(model, [photo(1)], Question.ONE_VIEW)
         model.may_go_on.clear()
-        first = asyncio.create_task(batcher.ask(model.replicas, [photo(2)], Question.ONE_VIEW))
+        first = asyncio.create_task(batcher.ask(model, [photo(2)], Question.ONE_VIEW))
         await asyncio.sleep(0.05)
-        second = asyncio.create_task(batcher.ask(model.replicas, [photo(3)], Question.ONE_VIEW))
+        second = asyncio.create_task(batcher.ask(model, [photo(3)], Question.ONE_VIEW))
         await asyncio.sleep(0.05)
         model.may_go_on.set()
         await asyncio.gather(first, second)

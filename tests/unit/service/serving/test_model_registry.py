@@ -13,7 +13,7 @@ from model.errors import BadCheckpointError
 from service.domain.job import Job
 from service.errors import NotFoundError
 from service.operations.models import ModelOperations
-from service.serving.batcher import Question
+from service.serving.asked_photo import Question
 from service.serving.metrics import ServingMetrics
 from service.serving.registry import ModelRegistry
 from service.serving.replica import Replica

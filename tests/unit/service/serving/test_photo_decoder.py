@@ -12,6 +12,7 @@ from PIL import Image
 from pipeline.photos.decode import square_photo
 from service.domain.image_type import image_type
 from service.errors import PayloadTooLargeError, ServiceError, UndecodableImageError, UnsupportedImageError
+from service.serving.asked_photo import AskedPhoto, Question, deliver
 from service.serving.decoder import Decoder
 
 FORMATS = {
@@ -38,14 +39,26 @@ def bomb() -> bytes:
     return file.getvalue()
 
 
+class Small:
+    """A model of small photos, asked for nothing else."""
+
+    image_size, replicas = 32, ()
+
+
 def squares(*uploads: bytes) -> list[np.ndarray]:
     async def decode() -> list[np.ndarray]:
-        decoder = Decoder()
+        decoder = Decoder(hand_over=lambda photo: deliver([photo], photo.square[None]))
+        photos = [
+            AskedPhoto(upload, f"photo {place} of {len(uploads)}", Small(), Question.ONE_VIEW)
+            for place, upload in enumerate(uploads, start=1)
+        ]
+        for photo in photos:
+            decoder.take(photo)
         try:
-            return await decoder.squares(uploads, 32)
+            return await asyncio.gather(*(photo.answer for photo in photos))
         finally:
+            await asyncio.to_thread(decoder.close)
             assert not decoder.is_busy
-            decoder.close()
 
     return asyncio.run(decode())
 

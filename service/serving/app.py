@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version as installed
@@ -79,7 +80,16 @@ def serve(settings: Settings, host: str, port: int) -> None:
     Raises `StackError` for a taken port, or a device that is not there.
     """
     listener = listen(host, port)
+    app = create_app(settings)
+    # What is there by now stays; looking through it again and again would hold requests up.
+    gc.collect()
+    gc.freeze()
     config = uvicorn.Config(
-        create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
+        app,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
     uvicorn.Server(config).run(sockets=[listener])

@@ -15,4 +15,5 @@ async def empty() -> dict[str, str]:
     return {}
 
 
-uvicorn.run(app, port=int(sys.argv[1]), log_config=None, access_log=False)
+# The loop and the parser that the API has.
+uvicorn.run(app, port=int(sys.argv[1]), loop="asyncio", http="h11", log_config=None, access_log=False)

@@ -227,6 +227,8 @@ class LiveServer:
             self._app,
             host=self.settings.host,
             port=self.settings.port,
+            loop="asyncio",
+            http="h11",
             log_config=None,
             timeout_graceful_shutdown=1,
         )

@@ -8,10 +8,13 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode
 
 from model.errors import ModelError
 from pipeline.errors import PipelineError
 from service import errors
+from service.domain.open_inference import InferRequest
 from service.errors import ServiceError
 from service.http.problems import (
     INVALID_REQUEST,
@@ -52,6 +55,10 @@ _HEADERS: Final = {
         "schema": {"type": "string"},
     },
 }
+_DESCRIBED_HERE: Final[dict[type[BaseModel], JsonSchemaMode]] = {
+    Problem: "serialization",
+    InferRequest: "validation",
+}
 _OF_GUARDED: Final = tuple(
     map(
         kind_of,
@@ -87,7 +94,7 @@ class Api(FastAPI):
             for path in document["paths"].values():
                 for operation in path.values():
                     _complete(operation)
-            _describe_problem(document["components"]["schemas"])
+            _describe(document["components"]["schemas"])
         assert self.openapi_schema is not None
         return self.openapi_schema
 
@@ -132,7 +139,7 @@ def _described(kinds: Iterable[Kind]) -> Responses:
     return {
         status: {
             "description": "\n".join(f"- `{kind.code}`: {kind.meaning}" for kind in alike),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}{Problem.__name__}"}}},
+            "content": {MEDIA_TYPE: {"schema": reference(Problem)}},
             **({"headers": headers} if (headers := _headers(alike)) else {}),
         }
         for status, alike in by_status.items()
@@ -143,9 +150,16 @@ def _headers(kinds: Iterable[Kind]) -> dict[str, Any]:
     return {name: _HEADERS[name] for kind in kinds for name in kind.headers}
 
 
-def _describe_problem(schemas: dict[str, Any]) -> None:
-    schema = Problem.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}", mode="serialization")
-    schemas.update(schema.pop("$defs"))
-    schemas[Problem.__name__] = schema
+def reference(model: type[BaseModel]) -> dict[str, str]:
+    """A schema that stands for one of `_DESCRIBED_HERE`."""
+    return {"$ref": f"{_SCHEMAS}{model.__name__}"}
+
+
+def _describe(schemas: dict[str, Any]) -> None:
+    """Adds what is referred to, and is no parameter or answer that FastAPI would find."""
+    for model, mode in _DESCRIBED_HERE.items():
+        schema = model.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}", mode=mode)
+        schemas.update(schema.pop("$defs"))
+        schemas[model.__name__] = schema
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)

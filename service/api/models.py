@@ -125,6 +125,18 @@ def get_index(name: ModelName, version: VersionNumber, indexes: Indexes) -> Mode
 
 
 @router.delete(
+    "/{name}/versions/{version}/index",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=write,
+    responses=refusals(NotFoundError),
+)
+def remove_index(name: ModelName, version: VersionNumber, indexes: Indexes, reconciler: Reconciling) -> None:
+    """Removes the index of a version's training photos, or ends its being built."""
+    indexes.remove(name, version)
+    reconciler.wake()
+
+
+@router.delete(
     "/{name}/versions/{version}",
     status_code=status.HTTP_204_NO_CONTENT,
     dependencies=write,

@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
-from service.api.document import Responses, refusals
+from service.api.document import Responses, reference, refusals
 from service.api.forwarding import Forwarding, PathName, photo_router
 from service.api.security import require
 from service.domain.open_inference import (
@@ -26,7 +26,7 @@ REQUEST_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": InferRequest.model_json_schema()},
+            "application/json": {"schema": reference(InferRequest)},
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
         },
     }

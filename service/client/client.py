@@ -155,6 +155,10 @@ class Models:
             self._transport.call("GET", f"/models/{name}/versions/{version}/index")
         )
 
+    def remove_index(self, name: str, version: int) -> None:
+        """Removes the index of a version's training photos, or ends its being built."""
+        self._transport.call("DELETE", f"/models/{name}/versions/{version}/index")
+
     def build_index(self, name: str, version: int) -> ModelIndex:
         """Queues the index of a version's training photos again, where it has failed."""
         answer = self._transport.call("POST", f"/models/{name}/versions/{version}/index")

@@ -11,7 +11,9 @@ from service.domain.indexing import INDEX_FOLDER, IndexOrder, IndexSpec
 from service.domain.job import Job
 from service.domain.job_folder import JobFolder
 from service.domain.state import JobState
+from service.domain.storage import remove_folder
 from service.errors import ConflictError, NotFoundError
+from service.operations.jobs import stop
 from service.settings import Settings
 from service.store.jobs import JobStore, new_job_id
 from service.store.models import ModelStore
@@ -59,6 +61,13 @@ class IndexOperations:
             lay_out=lambda: folder.create(order.model_dump(mode="json")),
         )
         return ModelIndex(job.state, job)
+
+    def remove(self, name: str, version: int) -> None:
+        """Ends the indexing of a version, and removes the index that is there."""
+        found = self.get(name, version)
+        if found.job is not None and not found.job.state.is_terminal:
+            stop(self._jobs, found.job, "now", grace_seconds=0)
+        remove_folder(self._models.folder(name, version) / INDEX_FOLDER, ignore_errors=True)
 
     def get(self, name: str, version: int) -> ModelIndex:
         found = self._find(name, version)

@@ -1,4 +1,4 @@
-"""Which queued run is next, and whether the cluster has room for it now."""
+"""Which queued run or indexing is next, and whether there is room for it now."""
 
 from __future__ import annotations
 
@@ -20,22 +20,26 @@ class Queue:
     Runs start in the order they were queued, so that a large one is not kept waiting by small ones that came
     later. A run that the whole cluster cannot hold waits for more nodes and holds nobody up. What a run at
     work holds is all it was allocated, as far as there is room: an elastic run leaves nothing of it unused.
-    The cluster is asked once, and only when a run waits.
+    The cluster is asked once, and only when a run waits. Of indexings, one is at work at a time: nobody waits
+    for them.
     """
 
     def __init__(self, active: Sequence[Job], resources: Callable[[], ClusterResources]) -> None:
         runs = [job for job in active if job.kind == "run"]
         self._waiting = [job.id for job in runs if job.state is JobState.QUEUED]
         self._at_work = [job for job in runs if job.state is not JobState.QUEUED]
+        self._indexing = any(job.kind == "index" and job.state is not JobState.QUEUED for job in active)
         self._ask = resources
         self._answer: ClusterResources | ClusterUnreachableError | None = None
 
     def reason_to_wait(self, job: Job) -> str | None:
-        """Why a queued run cannot start yet; None when it can, and from then on it counts as at work.
+        """Why a queued run or indexing cannot start yet; None when it can, and then it counts as at work.
 
         Raises `ClusterUnreachableError`, `StorageUnavailableError`, and `LostFolderError` for a run whose
         folder tells nothing of it.
         """
+        if job.kind == "index":
+            return self._reason_to_wait_to_index()
         allocation = _allocation(job)
         total = self._resources()
         ahead = self._waiting.index(job.id)
@@ -53,6 +57,12 @@ class Queue:
             return f"waits for {allocation}: {len(self._at_work)} run(s) at work leave {room}"
         self._waiting.remove(job.id)
         self._at_work.append(job)
+        return None
+
+    def _reason_to_wait_to_index(self) -> str | None:
+        if self._indexing:
+            return "waits for another indexing"
+        self._indexing = True
         return None
 
     def pass_over(self, job: Job) -> None:

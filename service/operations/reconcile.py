@@ -122,7 +122,7 @@ class Reconciler:
             if self._ends_if_alive(job):
                 queue.pass_over(job)
                 return
-            if job.kind == "run" and self._has_to_wait(job, queue):
+            if job.kind != "dataset" and self._has_to_wait(job, queue):
                 return
             job = self._begin(job)
         if job.attempt is None or job.state.is_terminal:

@@ -62,9 +62,10 @@ class LoadedModel:
 
         Raises `NotIndexedError` while there is none, BadIndexError for one that is damaged.
         """
+        if not self._index_folder.is_dir():
+            self._index = None
+            raise _not_indexed(self.published)
         if self._index is None:
-            if not self._index_folder.is_dir():
-                raise _not_indexed(self.published)
             self._index = PhotoIndex(self._index_folder)
         return self._index
 

@@ -81,3 +81,10 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     text = json.dumps(document)
     wanted = set(re.findall('"#/components/schemas/([^"]+)"', text))
     assert wanted == set(document["components"]["schemas"])
+
+
+def test_everything_that_is_referred_to_is_there(document: dict[str, Any]) -> None:
+    referred = set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)))
+    schemas = document["components"]["schemas"]
+    assert referred
+    assert {reference.removeprefix("#/components/schemas/") for reference in referred} <= set(schemas)

@@ -6,12 +6,14 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from service.client import ApiError, Client
 from service.cluster.jobs import RayCluster
-from service.domain.job_folder import write_json
+from service.domain.job_folder import JobFolder, write_json
 from service.domain.state import JobState
 from service.operations.reconcile import Reconciler
 from service.training.sole_attempt import sole_attempt
@@ -187,3 +189,31 @@ def test_a_run_in_whose_folder_a_lost_process_still_trains_is_not_deleted(server
     assert caught.value.status == 409
     client.runs.delete(job.id)
     assert not job.work.path.exists()
+
+
+def test_indexings_are_done_one_at_a_time_and_wait_for_no_run(
+    server, head, reconciler: Reconciler, tmp_path: Path
+) -> None:
+    jobs = server.plane.jobs
+    run = server.begin_run()
+    head.statuses[f"{run.id}-a1"] = "RUNNING"
+    for job_id in ("first", "second"):
+        folder = JobFolder(tmp_path / job_id)
+        jobs.create(
+            "index",
+            name=f"paints/{job_id}",
+            spec={"model": "paints", "version": 1, "dataset": "photos"},
+            folder=folder.path,
+            job_id=job_id,
+            lay_out=partial(folder.create, {}),
+        )
+    for _ in range(2):
+        reconciler.reconcile()
+        assert jobs.get("first").state is JobState.STARTING
+        second = jobs.get("second")
+        assert (second.state, second.reason) == (JobState.QUEUED, "waits for another indexing")
+    head.statuses["first-a1"] = "SUCCEEDED"
+    reconciler.reconcile()
+    reconciler.reconcile()
+    assert jobs.get("first").state is JobState.SUCCEEDED
+    assert jobs.get("second").state is JobState.STARTING

@@ -70,6 +70,7 @@ def test_what_changes_something_is_among_the_routes_that_were_asked(routes: list
         ("POST", "/api/v1/models/{name}/versions"),
         ("DELETE", "/api/v1/models/{name}/versions/{version}"),
         ("POST", "/api/v1/models/{name}/versions/{version}/index"),
+        ("DELETE", "/api/v1/models/{name}/versions/{version}/index"),
         ("PUT", "/api/v1/models/{name}/aliases/{alias}"),
         ("DELETE", "/api/v1/models/{name}/aliases/{alias}"),
     }

@@ -123,6 +123,21 @@ def test_what_is_being_indexed_is_not_begun_again_and_what_failed_is(
         indexes.begin("colours", 2)
 
 
+def test_an_index_can_be_removed_and_its_building_be_ended(
+    published: Classifier, jobs: JobStore, indexes: IndexOperations, post: Post, photo: Paint
+) -> None:
+    indexes.remove("colours", 1)
+    assert jobs.active() == []
+    assert indexes.get("colours", 1).state is JobState.STOPPED
+    indexes.begin("colours", 1)
+    work_off(jobs)
+    assert post("/api/v1/similar", content=photo(1)).status_code == 200
+    indexes.remove("colours", 1)
+    with pytest.raises(NotFoundError):
+        indexes.get("colours", 1)
+    assert post("/api/v1/similar", content=photo(1)).json()["code"] == "not_indexed"
+
+
 def test_without_the_dataset_a_version_is_published_all_the_same_and_says_why_it_has_no_index(
     models: ModelOperations, indexes: IndexOperations, settings: Settings, run: Job
 ) -> None:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.domain.classification import MAX_PHOTOS
+
 PHOTO: Final = "photo"
 PROBABILITIES: Final = "probabilities"
 EMBEDDING: Final = "embedding"
@@ -67,7 +69,7 @@ class ModelMetadata(_Document):
 class TensorParameters(_Document):
     """`binary_data_size`: the tensor's bytes follow the JSON, each element after its length in 4 bytes."""
 
-    binary_data_size: int | None = Field(default=None, ge=0)
+    binary_data_size: Annotated[int, Field(ge=0, strict=True)] | None = None
 
 
 class InputTensor(_Document):
@@ -75,16 +77,18 @@ class InputTensor(_Document):
 
     name: Literal["photo"]
     datatype: Literal["BYTES"]
-    shape: Annotated[list[int], Field(min_length=1, max_length=1)]
+    shape: Annotated[
+        list[Annotated[int, Field(ge=1, le=MAX_PHOTOS, strict=True)]], Field(min_length=1, max_length=1)
+    ]
     parameters: TensorParameters = TensorParameters()
-    data: list[str] | None = None
+    data: Annotated[list[str], Field(min_length=1, max_length=MAX_PHOTOS)] | None = None
 
 
 class OutputParameters(_Document):
     """`classification`: of the probabilities, the so many greatest, as "probability:index:label"."""
 
-    binary_data: bool | None = None
-    classification: int = Field(default=0, ge=0)
+    binary_data: bool | None = Field(default=None, strict=True)
+    classification: int = Field(default=0, ge=0, strict=True)
 
 
 class RequestedOutput(_Document):
@@ -96,7 +100,7 @@ class RequestParameters(_Document):
     """`views`: 1 for the centre crop, 10 for ten crops, averaged."""
 
     views: Literal[1, 10] = 1
-    binary_data_output: bool = False
+    binary_data_output: bool = Field(default=False, strict=True)
 
 
 class InferRequest(_Document):

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from service.domain.classification import MAX_PHOTOS
 from service.domain.open_inference import InferRequest, InputTensor, OutputTensor, TensorParameters
-from service.errors import FieldProblem, InvalidSpecError, PayloadTooLargeError
+from service.errors import FieldProblem, InvalidSpecError
 
 # What precedes each element of BYTES.
 _LENGTH: Final = struct.Struct("<I")
@@ -30,7 +29,7 @@ class Inference(NamedTuple):
 def read_request(body: bytes, header_length: str | None) -> Inference:
     """From a body, of which the first `header_length` bytes are JSON where it is not all JSON.
 
-    Raises `InvalidSpecError` naming what is wrong, and `PayloadTooLargeError` for more than `MAX_PHOTOS`.
+    Raises `InvalidSpecError` naming what is wrong.
     """
     json_bytes = len(body) if header_length is None else _parsed(header_length, len(body))
     try:
@@ -58,8 +57,6 @@ def _photos(tensor: InputTensor, raw: bytes) -> list[bytes]:
     size = tensor.parameters.binary_data_size
     if (tensor.data is None) == (size is None):
         raise _refusal("give either data, or parameters.binary_data_size and the bytes after the JSON")
-    if tensor.shape[0] > MAX_PHOTOS:
-        raise PayloadTooLargeError(f"more than {MAX_PHOTOS} photos in one request: send them in several")
     if tensor.data is not None:
         return [_decoded(place, text) for place, text in enumerate(tensor.data)]
     if size != len(raw):

@@ -130,6 +130,9 @@ def request(**changes: Any) -> dict[str, Any]:
         (request(datatype="FP32"), "inputs.0.datatype"),
         (request(shape=[2]), "inputs.0"),
         (request(shape=[1, 1]), "inputs.0.shape"),
+        (request(shape=[0]), "inputs.0.shape.0"),
+        (request(data=[]), "inputs.0.data"),
+        (request(shape=["1"]), "inputs.0.shape.0"),
         (request(data=["not base64!"]), "inputs.0"),
         (request(data=None), "inputs.0"),
         (request(parameters={"binary_data_size": 4}), "inputs.0"),
@@ -171,7 +174,8 @@ def test_bytes_that_are_no_tensor_are_refused(
 def test_more_photos_than_a_request_may_have_are_refused(serving_url: str, published: Classifier) -> None:
     body = request(shape=[1000], data=["AAAA"] * 1000)
     response = httpx.post(f"{serving_url}/v2/models/colours/infer", json=body)
-    assert (response.status_code, response.json()["code"]) == (413, "payload_too_large")
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_spec")
+    assert {entry["field"] for entry in response.json()["errors"]} == {"inputs.0.shape.0", "inputs.0.data"}
 
 
 def test_the_answer_without_any_output_named_is_probabilities_in_json(

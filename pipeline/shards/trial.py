@@ -5,38 +5,29 @@ A worker may as well have been killed from outside, twice by chance at the same 
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from typing import NamedTuple
-
 from pipeline.config import PrepareConfig
 from pipeline.photos.decode import square_photo
 from pipeline.photos.sources.base import Photo, Source
 
 
-class _Trial(NamedTuple):
-    source: Source
-    photo: Photo
-    config: PrepareConfig
-
-
 def kills(source: Source, photo: Photo, config: PrepareConfig) -> bool:
-    """Whether reading and decoding the photo ends the process that does it. What it raises does not count."""
-    # Ray's own, which also takes what cannot be imported there.
-    from ray import cloudpickle
+    """Whether reading and decoding the photo ends the process that does it: a Ray task beside this one.
 
-    given: bytes = cloudpickle.dumps(_Trial(source, photo, config))
-    ended = subprocess.run([sys.executable, "-m", __name__], input=given, capture_output=True, check=False)
-    return ended.returncode < 0
+    What it raises does not count, for it will be raised here too.
+    """
+    # This runs in Ray's own workers, which have it by then.
+    import ray
+
+    errors = ray.exceptions
+    attempt = ray.remote(max_retries=0, num_cpus=0)(_read_and_decode)
+    try:
+        ray.get(attempt.remote(source, photo, config))
+    except errors.RayTaskError:
+        return False
+    except (errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError):
+        return True
+    return False
 
 
-def main() -> None:
-    """The trial itself, given to stdin by the worker that is its parent."""
-    from ray import cloudpickle
-
-    source, photo, config = cloudpickle.load(sys.stdin.buffer)
+def _read_and_decode(source: Source, photo: Photo, config: PrepareConfig) -> None:
     square_photo(source.read(photo), config.image_size, exif=config.exif, max_pixels=config.max_pixels)
-
-
-if __name__ == "__main__":
-    main()

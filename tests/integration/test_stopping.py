@@ -17,7 +17,8 @@ from service.stack.up import Stack
 
 pytestmark = pytest.mark.cluster
 
-PATIENCE_SECONDS = 30.0
+# Ray takes its time to clear up on a busy machine; what is left for good is found all the same.
+PATIENCE_SECONDS = 120.0
 
 ENDLESS = {
     "model": {"preset": "alexnet-tiny"},

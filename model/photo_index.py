@@ -128,7 +128,8 @@ class PhotoIndexWriter:
         thumbnails: Sequence[bytes],
     ) -> None:
         places = np.arange(len(self._ends), len(self._ends) + len(thumbnails))
-        self._graph.add(places, embeddings_BF)
+        # By one thread: several miss neighbours of each other's, other ones each time.
+        self._graph.add(places, embeddings_BF, threads=1)
         self._sample_ids += sample_ids_B.tolist()
         self._labels += labels_B.tolist()
         for thumbnail in thumbnails:

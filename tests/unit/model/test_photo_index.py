@@ -56,13 +56,14 @@ def test_the_nearest_are_those_of_a_comparison_with_all(index: PhotoIndex) -> No
         for each in found:
             assert each.distance == pytest.approx(by_id[each.sample_id], rel=1e-3, abs=1e-3)
             assert (each.label, each.thumbnail) == (each.sample_id % 5, picture(each.sample_id))
-    # The graph may pass one over in a while; the comparison with all does not.
-    assert right >= 0.98 * 6 * 31
+    # The graph may pass some over; the comparison with all does not.
+    assert right >= (1.0 if model.photo_index._COMPARED else 0.9) * 6 * 31
 
 
-def test_of_fewer_photos_than_asked_for_all_are_found(index: PhotoIndex) -> None:
+def test_of_fewer_photos_than_asked_for_all_are_found(folder: Path) -> None:
+    index = PhotoIndex(folder)
     assert len(index) == 700
-    assert {each.sample_id for each in index.nearest(EMBEDDINGS[0], 1000)} >= set(range(690))
+    assert {each.sample_id for each in index.nearest(EMBEDDINGS[0], 1000)} == set(range(700))
 
 
 def test_an_index_left_unfinished_leaves_nothing(tmp_path: Path) -> None:

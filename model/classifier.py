@@ -15,11 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.checkpoint import load_weights
-from model.checkpoint_record import verify_file
 from model.network.alexnet import AlexNet
-from model.network.placement import Placement
-from model.published import WEIGHTS_FILE, PublishedModel
+from model.published import PublishedModel
+from model.published_network import PublishedNetwork
 from pipeline.batches.view_cutter import ViewCutter
 from pipeline.batches.views import EvaluationViews
 from pipeline.photos.decode import square_photo
@@ -48,13 +46,7 @@ class Classifier:
     @classmethod
     def load(cls, folder: Path | str, device: str = "cpu") -> Self:
         """Raises BadCheckpointError for a folder that is no published model, or a damaged one."""
-        folder = Path(folder)
-        published = PublishedModel.load(folder)
-        verify_file(folder / WEIGHTS_FILE, published.weights_sha256)
-        parameters, mean_image = load_weights(folder / WEIGHTS_FILE, published.architecture)
-        network = AlexNet(published.architecture, Placement.one(device))
-        network.load_canonical_parameters(parameters)
-        return cls(published, network, mean_image)
+        return cls(*PublishedNetwork.load(Path(folder), device))
 
     def twin(self) -> Self:
         """The same model for another thread: the weights in memory are the same ones."""

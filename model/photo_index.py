@@ -58,9 +58,7 @@ class PhotoIndex:
     """Raises BadIndexError for a folder that is none, or one that is not whole. Thread-safe."""
 
     def __init__(self, folder: Path) -> None:
-        description = _described(folder)
-        self.dataset_checksum = description.dataset_checksum
-        self._features = description.features
+        _check(folder)
         self._graph = _opened(folder / _GRAPH_FILE)
         with np.load(folder / _PHOTOS_FILE) as photos:
             self._sample_ids_N, self._labels_N = photos["sample_ids"], photos["labels"]
@@ -169,7 +167,7 @@ def _opened(path: Path) -> Index:
     return graph
 
 
-def _described(folder: Path) -> _Description:
+def _check(folder: Path) -> None:
     try:
         description = _Description.model_validate_json((folder / DESCRIPTION_FILE).read_bytes())
     except FileNotFoundError as error:
@@ -180,4 +178,3 @@ def _described(folder: Path) -> _Description:
         path = folder / name
         if not path.is_file() or path.stat().st_size != size:
             raise BadIndexError(str(path), f"is missing, or not of the {size} bytes that were written")
-    return description

@@ -11,11 +11,9 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from model.checkpoint import load_weights
-from model.checkpoint_record import verify_file
 from model.network.alexnet import AlexNet
-from model.network.placement import Placement
-from model.published import WEIGHTS_FILE, PublishedModel
+from model.published import PublishedModel
+from model.published_network import PublishedNetwork
 
 
 class PortableModel(nn.Module):
@@ -37,12 +35,7 @@ class PortableModel(nn.Module):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Raises BadCheckpointError for a folder that is no published model, or a damaged one."""
-        published = PublishedModel.load(folder)
-        verify_file(folder / WEIGHTS_FILE, published.weights_sha256)
-        parameters, mean_image = load_weights(folder / WEIGHTS_FILE, published.architecture)
-        network = AlexNet(published.architecture, Placement.one("cpu"))
-        network.load_canonical_parameters(parameters)
-        return cls(published, network, mean_image)
+        return cls(*PublishedNetwork.load(folder))
 
     @property
     def example_photos(self) -> Tensor:

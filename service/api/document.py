@@ -71,7 +71,12 @@ _OF_GUARDED: Final = tuple(
         ),
     )
 )
-_OF_JSON: Final = (UNREADABLE_BODY, NOT_JSON, kind_of(errors.PayloadTooLargeError))
+_OF_JSON: Final = (
+    UNREADABLE_BODY,
+    NOT_JSON,
+    kind_of(errors.PayloadTooLargeError),
+    kind_of(errors.SlowBodyError),
+)
 
 
 def refusals(*known: type[ServiceError | PipelineError | ModelError]) -> Responses:

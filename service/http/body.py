@@ -13,9 +13,7 @@ PHOTOS: Final = "send fewer or smaller photos, or raise TANDEM_MAX_UPLOAD_BYTES"
 BODY_SECONDS: Final = 30.0
 
 
-async def read_body(
-    request: Request, limit_bytes: int, advice: str = PHOTOS, limit_seconds: float = BODY_SECONDS
-) -> bytes:
+async def read_body(request: Request, limit_bytes: int, advice: str = PHOTOS) -> bytes:
     """The whole body.
 
     Raises `PayloadTooLargeError`, with advice, once it is known to be above the limit, and `SlowBodyError`
@@ -26,14 +24,14 @@ async def read_body(
         raise _too_large(limit_bytes, advice)
     body = bytearray()
     try:
-        async with asyncio.timeout(limit_seconds):
+        async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > limit_bytes:
                     raise _too_large(limit_bytes, advice)
     except TimeoutError as error:
         raise SlowBodyError(
-            f"{len(body)} bytes of the body came within {limit_seconds:g} s, and not the rest: send it faster"
+            f"{len(body)} bytes of the body came within {BODY_SECONDS:g} s, and not the rest: send it faster"
         ) from error
     return bytes(body)
 

@@ -8,13 +8,13 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import PayloadTooLargeError
+from service.errors import PayloadTooLargeError, SlowBodyError
 from service.http import problems
 from service.http.body import read_body
 
 
 class LimitBodies:
-    """ASGI middleware: a larger body is answered with a problem, whether its length was told or not.
+    """ASGI middleware: a larger body, or one that is not whole in time, is answered with a problem.
 
     Paths that match `but_for` are passed on unread: they have a limit of their own.
     """
@@ -31,7 +31,7 @@ class LimitBodies:
         request = Request(scope, receive)
         try:
             body = await read_body(request, self._limit_bytes, "no request but those with photos needs more")
-        except PayloadTooLargeError as error:
+        except (PayloadTooLargeError, SlowBodyError) as error:
             answer = await problems.answer_to(request, error)
             await answer(scope, receive, send)
             return

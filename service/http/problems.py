@@ -212,7 +212,7 @@ async def _on_unexpected_error(request: Request, _: Exception) -> JSONResponse:
 
 
 async def _on_client_gone(request: Request, _: Exception) -> JSONResponse:
-    # Nobody is there to read it; the log and the metrics still tell of it as the client's doing.
+    # Nobody is there to read it; the metrics tell of it, as the client's doing.
     return _answer(
         request, HTTPStatus.BAD_REQUEST, "client_gone", "the client went before its body was whole"
     )
@@ -242,6 +242,6 @@ def _answer(
         code=code,
         errors=[FieldError(field=field.field, message=field.message) for field in fields],
     )
-    if request.url.path.startswith("/v2/"):
+    if f"{request.url.path}/".startswith("/v2/"):
         problem = InferenceProblem(**problem.model_dump(), error=detail)
     return ProblemResponse(problem, status, dict(headers))

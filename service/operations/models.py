@@ -46,10 +46,10 @@ class ModelOperations:
         """Copies a checkpoint, the newest unless one is named, into the next version of a model.
 
         It is seen once the serving process has tried it, and the alias moves to it then; the index of its
-        training photos is built after that. Whatever goes wrong
-        leaves nothing: `NotFoundError` for a checkpoint that is not there, `ConflictError` when there is none
-        or its dataset has changed or gone, `UnfitCheckpointError` when it is damaged or does not classify,
-        `ServingUnreachableError` when nobody can say, `StorageUnavailableError` where files are out of reach.
+        training photos is built after that. Whatever goes wrong before leaves nothing: `NotFoundError` for a
+        checkpoint that is not there, `ConflictError` when there is none or its dataset has changed or gone,
+        `UnfitCheckpointError` when it is damaged or does not classify, `ServingUnreachableError` when nobody
+        can say, `StorageUnavailableError` where files are out of reach.
         """
         self._models.require_storage()
         job.work.require_storage()

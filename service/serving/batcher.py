@@ -113,12 +113,9 @@ class Batcher:
 
 
 def _answer(batch: Sequence[AskedPhoto], worker: int, *, alone: bool) -> None:
+    replica, question = batch[0].model.replicas[worker], batch[0].question
     try:
-        answers = (
-            batch[0]
-            .model.replicas[worker]
-            .answers(np.stack([_square_of(photo) for photo in batch]), batch[0].question, alone=alone)
-        )
+        answers = replica.answers(np.stack([_square_of(photo) for photo in batch]), question, alone=alone)
     except Exception as error:
         log.exception("batch_failed", photos=len(batch))
         for photo in batch:

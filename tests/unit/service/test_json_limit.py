@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from contextlib import closing
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+
+from service.http import body
 
 LIMIT = 2**20
 
@@ -69,3 +74,14 @@ def test_photos_have_a_limit_of_their_own(server) -> None:
 def test_a_refused_body_counts_as_a_request(server) -> None:
     post(server, "/runs", spec(LIMIT + 1))
     assert 'status="413"' in httpx.get(f"{server.url}/metrics").text
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "BODY_SECONDS", 0.2)
+    there = urlsplit(server.url)
+    with closing(socket.create_connection((there.hostname, there.port), timeout=60)) as connection:
+        head = f"POST /api/v1/runs HTTP/1.1\r\nHost: {there.netloc}\r\nContent-Length: 100\r\n\r\n"
+        connection.sendall(head.encode() + b"{")
+        answer = connection.makefile("rb").read().decode()
+    assert answer.startswith("HTTP/1.1 408")
+    assert '"code":"slow_body"' in answer

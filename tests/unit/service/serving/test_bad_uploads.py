@@ -166,8 +166,7 @@ def test_who_sends_half_a_body_and_goes_leaves_nothing_behind(
 def test_who_sends_too_slowly_is_told_and_shut_out(
     serving_url: str, published: Classifier, photo: Paint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(body.read_body, "__kwdefaults__", None)
-    monkeypatch.setattr(body.read_body, "__defaults__", (body.PHOTOS, 0.2))
+    monkeypatch.setattr(body, "BODY_SECONDS", 0.2)
     with closing(begin(serving_url, len(photo(1)))) as connection:
         connection.sendall(photo(1)[:100])
         answer = connection.makefile("rb").read().decode()

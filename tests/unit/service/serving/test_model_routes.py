@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from model.classifier import Classifier
 from service.api.app import create_app
 from service.api.state import ControlPlane
+from service.client import ApiError, Client
 from service.domain.job import Job
 from service.domain.job_folder import JobFolder
 from service.domain.state import JobState
@@ -114,6 +115,27 @@ def test_a_version_that_no_alias_means_can_be_removed(
     assert [each["version"] for each in api.get("/models/colours").json()["versions"]] == [2]
     assert api.delete("/models/colours/versions/1").status_code == 404
     assert api.post("/models/colours/versions", json={"run_id": run_id}).json()["version"] == 3
+
+
+def test_the_client_moves_aliases_removes_versions_and_asks_for_indexes(
+    api: httpx.Client, run_id: str
+) -> None:
+    with Client(str(api.base_url.copy_with(path="/"))) as client:
+        for _ in range(2):
+            client.models.publish("colours", run_id)
+        # The dataset that it was trained on is not in this home.
+        for ask, status in (
+            (client.models.index, 404),
+            (client.models.build_index, 409),
+            (client.models.remove_index, 404),
+        ):
+            with pytest.raises(ApiError, match="colours") as refused:
+                ask("colours", 1)
+            assert refused.value.status == status
+        assert client.models.set_alias("colours", "trial", 1).aliases == {"production": 2, "trial": 1}
+        client.models.remove_alias("colours", "trial")
+        client.models.remove_version("colours", 1)
+        assert [each.version for each in client.models.get("colours").versions] == [2]
 
 
 def begin_from(plane: ControlPlane, folder: Path, like: Job, version: int) -> str:

@@ -21,15 +21,15 @@ def task():
     return ShardTask(ShardFiles(Path("staging"), "train-00000.beton"), "train", None, photos, PrepareConfig())
 
 
-def test_photo_at_work_in_two_deaths_is_taken_for_their_cause_and_no_other(task):
+def test_photo_at_work_in_two_deaths_is_suspected_and_no_other(task):
     casualties = Casualties()
     once = casualties.next_attempt(task, Mark(1, 5, 0))
-    assert (once.attempt, once.killers) == (2, frozenset())
+    assert (once.attempt, once.suspects) == (2, frozenset())
     elsewhere = casualties.next_attempt(once, Mark(2, 9, 0))
-    assert (elsewhere.attempt, elsewhere.killers) == (3, frozenset())
+    assert (elsewhere.attempt, elsewhere.suspects) == (3, frozenset())
     twice = casualties.next_attempt(elsewhere, Mark(3, 5, 0))
-    assert (twice.attempt, twice.killers) == (4, frozenset({5}))
-    assert casualties.next_attempt(twice, Mark(4, 9, 1)).killers == {5, 9}
+    assert (twice.attempt, twice.suspects) == (4, frozenset({5}))
+    assert casualties.next_attempt(twice, Mark(4, 9, 1)).suspects == {5, 9}
 
 
 def test_deaths_at_the_same_place_of_two_shards_are_two_photos(task):
@@ -38,7 +38,7 @@ def test_deaths_at_the_same_place_of_two_shards_are_two_photos(task):
         ShardFiles(Path("staging"), "train-00001.beton"), "train", None, task.photos, task.config
     )
     casualties.next_attempt(task, Mark(1, 5, 0))
-    assert casualties.next_attempt(other, Mark(1, 5, 0)).killers == frozenset()
+    assert casualties.next_attempt(other, Mark(1, 5, 0)).suspects == frozenset()
 
 
 @pytest.mark.parametrize("mark", [None, Mark(1, 20, 0)])
@@ -46,17 +46,17 @@ def test_deaths_at_no_photo_end_the_preparation_in_time(task, mark):
     casualties = Casualties()
     for _ in range(DEATHS_OF_A_SHARD - 1):
         task = casualties.next_attempt(task, mark)
-    assert task.killers == frozenset()
+    assert task.suspects == frozenset()
     with pytest.raises(PreparationFailedError, match="try fewer --workers"):
         casualties.next_attempt(task, mark)
 
 
-def test_as_many_photos_may_kill_as_there_are(task):
+def test_as_many_photos_may_be_suspected_as_there_are(task):
     casualties = Casualties()
     for position in range(20):
         for _ in range(2):
             task = casualties.next_attempt(task, Mark(task.attempt, position, position))
-    assert task.killers == frozenset(range(20))
+    assert task.suspects == frozenset(range(20))
 
 
 def test_mark_is_of_its_attempt_alone(tmp_path):

@@ -29,7 +29,7 @@ from pipeline.shards.task import ListedPhoto, ShardTask
 from pipeline.shards.writer import write_shard
 
 
-def task(folder, source, killers=(), **config):
+def task(folder, source, **config):
     (folder / RECORDS_FOLDER).mkdir(parents=True)
     listed = source.listings()["all"]
     order = np.random.default_rng(1).permutation(len(listed)).tolist()
@@ -37,7 +37,7 @@ def task(folder, source, killers=(), **config):
     photos = [ListedPhoto(listed[place], place % 3, place, raw) for place in order]
     files = ShardFiles(folder, "train-00000.beton")
     options = PrepareConfig(image_size=32, **config)
-    return ShardTask(files, "train", source, photos, options, attempt=2, killers=frozenset(killers))
+    return ShardTask(files, "train", source, photos, options, attempt=2)
 
 
 def squares(planned):
@@ -110,15 +110,6 @@ def test_unusable_photos_are_left_out_and_recorded(photos, tmp_path):
     assert metadata["f2"].tolist() == [listed.sample_id for listed in kept]
     assert metadata["f1"].tolist() == [listed.label for listed in kept]
     assert read_mark(planned.files.mark, attempt=2) == Mark(2, 9, 2)
-
-
-def test_photos_that_killed_their_workers_are_quarantined_unread(source, tmp_path):
-    planned = task(tmp_path, source, killers={3})
-    record = write_shard(planned)
-    assert [(bad.path, bad.reason) for bad in record.quarantined] == [
-        (planned.photos[3].photo.path, "kills_worker")
-    ]
-    assert planned.photos[3].sample_id not in Reader(str(planned.files.shard)).metadata["f2"]
 
 
 def test_each_photo_is_stored_as_planned(source, tmp_path):

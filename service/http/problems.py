@@ -10,9 +10,10 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
@@ -138,7 +139,7 @@ class ProblemResponse(JSONResponse):
         return text.encode(errors="replace")
 
 
-def install(app: FastAPI) -> None:
+def install(app: Starlette) -> None:
     """Makes every error that leaves one of the application's routes a problem document."""
     for room in (ServiceError, PipelineError, ModelError):
         app.add_exception_handler(room, answer_to)

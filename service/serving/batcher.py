@@ -35,16 +35,20 @@ DEFAULT_LIMITS: Final = BatchLimits()
 
 
 class Batcher:
-    """Answers photos that are decoded, from its own threads: what waits is divided among those that are idle.
+    """Answers photos that are decoded, from its own threads.
 
-    `more_coming` says whether photos are still being decoded.
+    `more_coming` says whether photos are still being decoded. One thread at a time gathers a batch of them;
+    when no more are coming, what waits is divided among all that are idle.
     """
 
     def __init__(self, limits: BatchLimits, more_coming: Callable[[], bool], workers: int = 1) -> None:
         self._limits = limits
         self._more_coming = more_coming
-        self._changed = threading.Condition()
+        self._changing = threading.Lock()
+        self._arrived = threading.Condition(self._changing)
+        self._enough = threading.Condition(self._changing)
         self._waiting: deque[AskedPhoto] = deque()
+        self._gathering = False
         self._busy = 0
         self._closed = False
         self._threads = [
@@ -56,43 +60,60 @@ class Batcher:
 
     def take(self, photo: AskedPhoto) -> None:
         """Queues a photo that is decoded. For any thread."""
-        with self._changed:
+        with self._changing:
             self._waiting.append(photo)
-            self._changed.notify()
+            # Whoever gathers is not woken for every photo: that would take longer than a small network.
+            if not self._gathering:
+                self._arrived.notify()
+            elif self._has_enough():
+                self._enough.notify()
 
     def close(self) -> None:
         """Returns when what was taken is answered."""
-        with self._changed:
+        with self._changing:
             self._closed = True
-            self._changed.notify_all()
+            self._arrived.notify_all()
         for thread in self._threads:
             thread.join()
 
     def _run(self, worker: int) -> None:
         while True:
-            with self._changed:
+            with self._changing:
                 batch = self._next_batch()
                 if batch is None:
                     return
                 self._busy += 1
                 alone = self._busy == 1 and not self._waiting and not self._more_coming()
             _answer(batch, worker, alone=alone)
-            with self._changed:
+            with self._changing:
                 self._busy -= 1
 
     def _next_batch(self) -> list[AskedPhoto] | None:
         """Waits for a batch; None when there will be no more."""
         while True:
-            while not self._waiting:
-                if self._closed:
+            while self._gathering or not self._waiting:
+                if self._closed and not self._waiting:
+                    self._arrived.notify()
                     return None
-                self._changed.wait()
-            enough = time.monotonic() + self._limits.wait_seconds
-            while self._more_coming() and (left := enough - time.monotonic()) > 0:
-                self._changed.wait(left)
+                self._arrived.wait()
+            self._gather()
             batch = self._take_together()
+            if self._waiting:
+                self._arrived.notify()
             if batch:
                 return batch
+
+    def _gather(self) -> None:
+        """Waits for photos that are being decoded, no longer than the first may wait."""
+        self._gathering = True
+        until = self._waiting[0].decoded_at + self._limits.wait_seconds
+        while not self._has_enough() and (left := until - time.perf_counter()) > 0:
+            self._enough.wait(left)
+        self._gathering = False
+
+    def _has_enough(self) -> bool:
+        views = sum(photo.question.views for photo in self._waiting)
+        return views >= self._limits.views_per_batch or not self._more_coming()
 
     def _take_together(self) -> list[AskedPhoto]:
         """The photo that has waited longest, and those after it that can go with it; none if all are gone."""
@@ -101,14 +122,13 @@ class Batcher:
         rest: deque[AskedPhoto] = deque()
         if wanted:
             first = wanted[0]
-            alike = sum(photo.goes_with(first) for photo in wanted)
-            share = -(-alike // (len(self._threads) - self._busy))
-            room = min(share, max(1, self._limits.views_per_batch // first.question.views))
+            room = max(1, self._limits.views_per_batch // first.question.views)
+            if not self._more_coming():
+                alike = sum(photo.goes_with(first) for photo in wanted)
+                room = min(room, -(-alike // (len(self._threads) - self._busy)))
             for photo in wanted:
                 (batch if len(batch) < room and photo.goes_with(first) else rest).append(photo)
         self._waiting = rest
-        if rest:
-            self._changed.notify()
         return batch
 
 

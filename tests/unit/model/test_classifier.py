@@ -109,6 +109,15 @@ def test_a_photo_gets_its_classes_most_likely_first(folder: Path) -> None:
     assert [prediction.probability for prediction in predictions] == [float(probabilities[i]) for i in order]
 
 
+@pytest.mark.parametrize(("top_k", "order"), [(1, [1]), (2, [1, 3]), (3, [1, 3, 0]), (4, [1, 3, 0, 2])])
+def test_of_classes_that_are_equally_likely_the_first_comes_first(
+    folder: Path, top_k: int, order: list[int]
+) -> None:
+    probabilities_K = np.array([0.2, 0.3, 0.2, 0.3], dtype=np.float32)
+    predictions = Classifier.load(folder).most_likely(probabilities_K, top_k)
+    assert [prediction.index for prediction in predictions] == order
+
+
 def test_there_are_no_more_predictions_than_classes(folder: Path) -> None:
     predictions = Classifier.load(folder).classify(png(PHOTOS[0]), top_k=50)
     assert len(predictions) == 4

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from collections.abc import Awaitable, Callable
 
 import numpy as np
@@ -62,28 +64,36 @@ def photo(value: int) -> NDArray[np.uint8]:
 class Asking:
     """A batcher, asked as requests ask it."""
 
-    def __init__(self, batcher: Batcher) -> None:
-        self._batcher = batcher
+    def __init__(self, limits: BatchLimits, coming: float, workers: int) -> None:
+        self._taken = 0
+        self.batcher = Batcher(limits, more_coming=lambda: self._taken < coming, workers=workers)
 
     async def ask(
-        self, model: Brightness | Broken, photos: list[NDArray[np.uint8]], question: Question
+        self,
+        model: Brightness | Broken,
+        photos: list[NDArray[np.uint8]],
+        question: Question,
+        decoded_seconds_ago: float = 0.0,
     ) -> list[NDArray[np.float32]]:
         asked = [AskedPhoto(b"", "photo", model, question) for _ in photos]
         for each, square in zip(asked, photos, strict=True):
-            each.square = square
-            self._batcher.take(each)
+            each.square, each.decoded_at = square, time.perf_counter() - decoded_seconds_ago
+            self._taken += 1
+            self.batcher.take(each)
         return await asyncio.gather(*(each.answer for each in asked))
 
 
 def within(
-    limits: BatchLimits, work: Callable[[Asking], Awaitable[None]], *, busy: bool = False, workers: int = 1
+    limits: BatchLimits, work: Callable[[Asking], Awaitable[None]], *, coming: float = 0, workers: int = 1
 ) -> None:
+    """Photos are still being decoded until so many have come."""
+
     async def run() -> None:
-        batcher = Batcher(limits, more_coming=lambda: busy, workers=workers)
+        asking = Asking(limits, coming, workers)
         try:
-            await work(Asking(batcher))
+            await work(asking)
         finally:
-            await asyncio.to_thread(batcher.close)
+            await asyncio.to_thread(asking.batcher.close)
 
     asyncio.run(run())
 
@@ -131,8 +141,31 @@ def test_photos_still_being_decoded_are_waited_for_a_little() -> None:
         second = asyncio.create_task(batcher.ask(model, [photo(2)], Question.ONE_VIEW))
         await asyncio.gather(first, second)
 
-    within(BatchLimits(wait_seconds=GATHER_SECONDS), work, busy=True)
+    within(BatchLimits(wait_seconds=GATHER_SECONDS), work, coming=math.inf)
     assert model.batch_sizes == [2]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nothing_is_waited_for_once_a_batch_is_full(workers: int) -> None:
+    model = Brightness(workers)
+
+    async def work(batcher: Asking) -> None:
+        async with asyncio.timeout(BATCHES_WAIT_SECONDS):
+            await batcher.ask(model, [photo(n) for n in range(8)], Question.ONE_VIEW)
+
+    within(BatchLimits(views_per_batch=4, wait_seconds=1e6), work, coming=math.inf, workers=workers)
+    assert model.batch_sizes == [4, 4]
+
+
+def test_a_photo_that_has_waited_its_time_already_is_not_made_to_wait_again() -> None:
+    model = Brightness()
+
+    async def work(batcher: Asking) -> None:
+        async with asyncio.timeout(BATCHES_WAIT_SECONDS):
+            await batcher.ask(model, [photo(1)], Question.ONE_VIEW, decoded_seconds_ago=2e6)
+
+    within(BatchLimits(wait_seconds=1e6), work, coming=math.inf)
+    assert model.batch_sizes == [1]
 
 
 def test_ten_views_fill_a_batch_ten_times_as_fast_and_never_mix_with_one() -> None:
@@ -145,7 +178,7 @@ def test_ten_views_fill_a_batch_ten_times_as_fast_and_never_mix_with_one() -> No
         assert [answer.tolist() for answer in tens] == [[value, 10] for value in range(6)]
         assert [answer.tolist() for answer in ones] == [[value, 1] for value in range(6)]
 
-    within(BatchLimits(views_per_batch=20, wait_seconds=GATHER_SECONDS), work, busy=True)
+    within(BatchLimits(views_per_batch=20, wait_seconds=GATHER_SECONDS), work, coming=math.inf)
     assert sorted(model.batch_sizes) == [2, 2, 2, 6]
 
 
@@ -203,7 +236,7 @@ def test_an_embedding_and_a_probability_are_never_asked_for_in_one_batch() -> No
         found = [answer[0] for (answer,) in await asyncio.gather(*asked)]
         assert found == [1, -1, 2, -2, 3, -3]
 
-    within(BatchLimits(wait_seconds=GATHER_SECONDS), work, busy=True)
+    within(BatchLimits(wait_seconds=GATHER_SECONDS), work, coming=math.inf)
     assert model.batch_sizes == [3, 3]
 
 
@@ -249,7 +282,7 @@ def test_workers_divide_what_waits_and_answer_it_at_once() -> None:
         answers = await asyncio.gather(*(batcher.ask(model, [photo(n)], Question.ONE_VIEW) for n in range(7)))
         assert [answer[0] for (answer,) in answers] == list(range(7))
 
-    within(BatchLimits(wait_seconds=GATHER_SECONDS), work, busy=True, workers=3)
+    within(BatchLimits(wait_seconds=GATHER_SECONDS), work, coming=7, workers=3)
     assert sorted(model.batch_sizes) == [2, 2, 3]
     assert len(model.threads) == 3
     assert sum(model.alone) <= 1

@@ -67,7 +67,8 @@ def load_weights(path: Path, config: ModelConfig) -> tuple[dict[str, Tensor], Te
     if mean_image is None or mean_image.ndim != 3:
         raise BadCheckpointError(str(path), f"holds no {MEAN_IMAGE} of shape [S, S, 3]")
     _check_shapes(path, tensors, canonical_shapes(layers_of(config)), config)
-    return tensors, mean_image
+    # A tensor of the file holds all of it in memory.
+    return tensors, mean_image.clone()
 
 
 def _load_tensors(path: Path) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ import typer
 
 from service import logs
 from service.cli.server_options import Home, settings_with
+from service.huge_pages import restart_with_huge_pages
 from service.serving.app import serve as serve_models
 
 
@@ -21,4 +22,5 @@ def serve(
     It answers with the models published below TANDEM_HOME. The control plane asks it; nobody else should.
     """
     logs.configure("json")
+    restart_with_huge_pages()
     serve_models(settings_with(None, None, home), host, port)

@@ -18,7 +18,6 @@ from service.http.listener import listen
 from service.http.measure_requests import MeasureRequests
 from service.serving import health, internal, open_inference, photos
 from service.serving.admission import Admission
-from service.serving.allocator import keep_freed_memory
 from service.serving.batcher import DEFAULT_LIMITS, Batcher, BatchLimits
 from service.serving.decoder import Decoder
 from service.serving.inquiries import Inquiries
@@ -92,7 +91,6 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
     Raises `StackError` for a taken port, or a device that is not there.
     """
-    keep_freed_memory()
     listener = listen(host, port)
     app = create_app(settings)
     # What is there by now stays; looking through it again and again would hold requests up.

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from service.errors import StackError
 from service.http.listener import listen
+from service.huge_pages import HUGE_PAGES
 from service.settings import Settings
 from service.stack.processes import Child, Command
 from service.stack.ray_head import free_port, ray_head
@@ -25,7 +26,7 @@ from service.stack.ray_head import free_port, ray_head
 log = structlog.get_logger()
 
 READY_SECONDS = 120.0
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.2
 
 
 class Stack:
@@ -134,7 +135,7 @@ def _commands(settings: Settings) -> list[Command]:
     serve = [tandem, "serve", "--host", "127.0.0.1", "--port", str(serving)]
     return [
         ray_head(settings.home, dashboard, token),
-        Command("serving", serve, environment, logs / "serving.log"),
+        Command("serving", serve, {**environment, **HUGE_PAGES}, logs / "serving.log"),
         Command("api", [tandem, "api"], environment, logs / "api.log"),
     ]
 

@@ -22,7 +22,8 @@ from service.stack.ray_head import free_port
 HERE: Final = Path(__file__).parent
 CONTENDERS: Final = HERE / "serving_contenders"
 PEERS_BIN: Final = HERE.parents[1] / ".venv-serving-peers" / "bin"
-PUBLISHED, NAIVE = "published", "naive"
+# Whose code answers in a server: all of it this project's, its network alone, or none of it.
+PUBLISHED, PILLOW, NAIVE = "published", "pillow", "naive"
 # How a photo is posted: as the body, or as a form's field of another name.
 RAW: Final = "raw"
 

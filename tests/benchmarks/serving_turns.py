@@ -16,6 +16,7 @@ from serving_photos import PHOTOS
 from serving_processes import (
     NAIVE,
     PEERS,
+    PILLOW,
     PUBLISHED,
     Posted,
     peer,
@@ -26,8 +27,9 @@ from serving_processes import (
 
 TANDEM: Final = "tandem"
 CODES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"alexnet": (PUBLISHED, NAIVE), "alexnet-tiny": (PUBLISHED,)}
+    {"alexnet": (PUBLISHED, NAIVE), "alexnet-tiny": (PUBLISHED, PILLOW)}
 )
+MEANT: Final = MappingProxyType({PUBLISHED: "same code", PILLOW: "same network", NAIVE: "naive"})
 # Counts of clients whose figures have targets.
 ALONE, CROWD = 1, 64
 RATE, P50, P99 = "images_per_second", "p50_milliseconds", "p99_milliseconds"
@@ -38,7 +40,7 @@ Turns = list[dict[str, float]]
 
 
 class Contender(NamedTuple):
-    """A server, and whose network code runs in it."""
+    """A server, and whose code answers in it."""
 
     server: str
     code: str
@@ -47,7 +49,7 @@ class Contender(NamedTuple):
     def name(self) -> str:
         if self.server == TANDEM:
             return TANDEM
-        return f"{self.server}, {'same code' if self.code == PUBLISHED else 'naive'}"
+        return f"{self.server}, {MEANT[self.code]}"
 
 
 class Field(NamedTuple):
@@ -119,13 +121,14 @@ def figures_of(preset: str, field: Field) -> dict[str, float]:
     """Those figures for which all that they compare has been measured."""
     part, found = preset.replace("-", "_"), {}
     ours = Contender(TANDEM, PUBLISHED)
-    for code, meant in ((PUBLISHED, "same_code"), (NAIVE, "naive")):
+    for code in CODES[preset]:
         if field.under_load.keys() >= {(ours, CROWD)} and (best := best_peer(field, code)):
-            print(f"{preset}: the best peer is {best.name}", file=sys.stderr)
+            meant = MEANT[code].replace(" ", "_")
             crowds = (field.under_load[ours, CROWD], field.under_load[best, CROWD])
-            found[f"{part}_times_best_{meant}"] = ratio(*crowds, RATE)
-            if code == PUBLISHED:
-                found[f"{part}_p99_times_best_{meant}"] = ratio(*crowds, P99)
+            times, slower = ratio(*crowds, RATE), ratio(*crowds, P99)
+            print(f"{preset}: {times:.2f} times {best.name}, p99 {slower:.2f} times", file=sys.stderr)
+            found[f"{part}_times_best_{meant}"] = times
+            found[f"{part}_p99_times_best_{meant}"] = slower
     single = [(ours, ALONE), (Contender("fastapi", PUBLISHED), ALONE)]
     if field.under_load.keys() >= set(single):
         found[f"{part}_alone_p50_times_fastapi"] = ratio(*(field.under_load[each] for each in single), P50)

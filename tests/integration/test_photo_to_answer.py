@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -19,11 +23,11 @@ from model.export.format import format_named
 from model.export.portable import PortableModel
 from model.network.architecture import layers_of
 from pipeline.photos.decode import square_photo
-from service.client import Client
+from service.client import ApiError, Client
 from service.domain.answers import Run
 from service.domain.events import EventKind
 from service.domain.state import JobState
-from service.stack.up import Stack
+from service.stack.up import LOOK_SECONDS, Stack
 
 pytestmark = pytest.mark.cluster
 
@@ -163,6 +167,37 @@ def test_training_photos_like_a_photo_are_found_once_the_model_is_indexed(
     assert (
         len(embedded.embeddings[0]) == layers_of(ModelConfig.preset("alexnet-tiny", num_classes=4))[-1].fan_in
     )
+
+
+def test_a_serving_process_killed_under_load_is_started_again_and_answers_the_same(
+    client: Client, stack: Stack, trained: Run, photos: Path
+) -> None:
+    photo = photos / "val" / "blue" / "005.jpg"
+    expected = client.classify([photo], model="paints").predictions
+    serving = stack.child("serving")
+    killed, answered = serving.pid, threading.Event()
+
+    def ask() -> set[str]:
+        refusals = set()
+        while not answered.is_set():
+            try:
+                assert client.classify([photo], model="paints").predictions == expected
+            except ApiError as error:
+                refusals.add(error.code)
+            else:
+                if serving.pid != killed:
+                    answered.set()
+        return refusals
+
+    with ThreadPoolExecutor() as pool:
+        asking = [pool.submit(ask) for _ in range(8)]
+        os.kill(killed, signal.SIGKILL)
+        while not answered.wait(LOOK_SECONDS) and not any(each.done() for each in asking):
+            stack.revive()
+        answered.set()
+        refusals = set().union(*(each.result() for each in asking))
+    assert refusals <= {"serving_unreachable"}
+    assert serving.is_alive
 
 
 def test_a_run_that_starts_from_a_model_begins_with_what_that_has_learnt(

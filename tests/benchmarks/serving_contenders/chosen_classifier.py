@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from naive_classifier import NaiveClassifier
-from published_classifier import PublishedClassifier
+from published_classifier import PillowClassifier, PublishedClassifier
 
-CLASSIFIERS = {"published": PublishedClassifier, "naive": NaiveClassifier}
+CLASSIFIERS = {"published": PublishedClassifier, "pillow": PillowClassifier, "naive": NaiveClassifier}
 
 
 def chosen_classifier(code: str, folder: str) -> PublishedClassifier | NaiveClassifier:
-    """`code` says whose network code: "published", this project's, or "naive"."""
+    """`code` says whose: "published" is this project's, "pillow" its network alone, "naive" none of it."""
     return CLASSIFIERS[code](Path(folder))

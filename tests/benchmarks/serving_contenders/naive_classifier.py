@@ -1,12 +1,10 @@
 """AlexNet as its users serve it today: Pillow, NumPy, nn.Sequential. The weights are the published model's.
 
-A photo becomes what torchvision's Resize(256), CenterCrop(224) and Normalize make of it, which few servers
-would be without: the shorter side scaled to 256, the centre cut out, the mean colour subtracted.
+A photo becomes what torchvision's Resize(256), CenterCrop(224) and Normalize make of it.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import numpy as np
 import torch
 from naive_alexnet import naive_alexnet
 from numpy.typing import NDArray
-from PIL import Image
+from pillow_square import pillow_square
 from torch import nn
 
 from model.checkpoint import load_weights
@@ -41,14 +39,8 @@ class NaiveClassifier:
                 parameter.data.copy_(parameters[f"{described.name}.{name}"])
 
     def decode(self, photo: bytes) -> NDArray[np.float32]:
-        image = Image.open(io.BytesIO(photo)).convert("RGB")
-        scale = RESIZED / min(image.size)
-        image = image.resize(
-            (round(image.width * scale), round(image.height * scale)), Image.Resampling.BILINEAR
-        )
-        left, top = (image.width - CROPPED) // 2, (image.height - CROPPED) // 2
-        image = image.crop((left, top, left + CROPPED, top + CROPPED))
-        return (np.asarray(image, dtype=np.float32) - self._mean_colour).transpose(2, 0, 1)
+        image = pillow_square(photo, RESIZED, CROPPED)
+        return (image.astype(np.float32) - self._mean_colour).transpose(2, 0, 1)
 
     @torch.inference_mode()
     def classify(self, decoded: Sequence[NDArray[np.float32]]) -> list[dict[str, Any]]:

@@ -1,4 +1,8 @@
-"""The network code of this project, in whichever server: what its users import to classify photos."""
+"""This project's own code, in whichever server: what its users import to classify photos.
+
+Of `PublishedClassifier` all of it. `PillowClassifier` has only the network, and decodes photos as the guides
+of servers do, with Pillow.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pillow_square import pillow_square
 
 from model.classifier import Classifier
 from pipeline.photos.decode import square_photo
@@ -31,3 +36,9 @@ class PublishedClassifier:
             {"top_k": [asdict(found) for found in self._classifier.most_likely(probabilities_K, TOP_K)]}
             for probabilities_K in self._classifier.probabilities(np.stack(decoded))
         ]
+
+
+class PillowClassifier(PublishedClassifier):
+    def decode(self, photo: bytes) -> NDArray[np.uint8]:
+        size = self._classifier.published.image_size
+        return pillow_square(photo, size, size)

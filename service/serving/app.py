@@ -53,8 +53,7 @@ def create_app(settings: Settings, limits: BatchLimits = DEFAULT_LIMITS) -> Star
             app.state.operations = ServingOperations(store, registry, inquiries)
             yield
 
-    # Photos come in at the door; FastAPI's own layers, behind it, would cost each of them a tenth of a
-    # millisecond.
+    # Photos do not pass FastAPI's own layers: a tenth of what the event loop does for each.
     measured = Middleware(MeasureRequests, metrics=metrics.http)
     app = Starlette(routes=photos.ROUTES, middleware=[measured], lifespan=lifespan)
     problems.install(app)

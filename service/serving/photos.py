@@ -1,6 +1,6 @@
 """Routes that take photos: as a form's files, as the body itself, or as base64 in JSON.
 
-They are Starlette's, below FastAPI: where the network is small, half of what an answer costs would be
+They are Starlette's, in front of FastAPI: where the network is small, half of what an answer costs would be
 FastAPI's finding out of what is asked and how it is answered.
 """
 

@@ -103,5 +103,5 @@ def _ask(stack: Server, photo: bytes, outage: Outage) -> None:
 
 def _serving_pid(stack: Server) -> int:
     below = psutil.Process(stack.pid).children(recursive=True)
-    (pid,) = (process.pid for process in below if process.cmdline()[1:3][-1:] == ["serve"])
+    (pid,) = (process.pid for process in below if process.cmdline()[2:3] == ["serve"])
     return pid

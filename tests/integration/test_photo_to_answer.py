@@ -173,7 +173,7 @@ def test_a_serving_process_killed_under_load_is_started_again_and_answers_the_sa
     client: Client, stack: Stack, trained: Run, photos: Path
 ) -> None:
     photo = photos / "val" / "blue" / "005.jpg"
-    expected = client.classify([photo], model="paints").predictions
+    expected = client.classify([photo], model="paints").predictions[0].top_k[0]
     serving = stack.child("serving")
     killed, answered = serving.pid, threading.Event()
 
@@ -181,7 +181,10 @@ def test_a_serving_process_killed_under_load_is_started_again_and_answers_the_sa
         refusals = set()
         while not answered.is_set():
             try:
-                assert client.classify([photo], model="paints").predictions == expected
+                found = client.classify([photo], model="paints").predictions[0].top_k[0]
+                assert found.label == expected.label
+                # Batches of another size add in another order.
+                assert found.probability == pytest.approx(expected.probability, abs=1e-4)
             except ApiError as error:
                 refusals.add(error.code)
             else:

@@ -64,52 +64,59 @@ def command_of(process: psutil.Process) -> str:
         return ""
 
 
-def left_of(stack: Stack, run: Run) -> list[str]:
-    """Actors, placement groups and processes of a run that are not gone."""
+def living_in_cluster(stack: Stack) -> dict[str, str]:
+    """Actors and placement groups that are not gone, by id: what they are."""
     # One actor Ray keeps for all runs of a cluster.
-    actors = [
-        actor["class_name"]
+    actors = {
+        actor["actor_id"]: actor["class_name"]
         for actor in of_cluster(stack, "actors")
         if actor["state"] != "DEAD" and actor["class_name"] != "_AutoscalingCoordinatorActor"
-    ]
-    groups = [
-        group["placement_group_id"]
+    }
+    groups = {
+        group["placement_group_id"]: "placement group"
         for group in of_cluster(stack, "placement_groups")
         if group["state"] != "REMOVED"
-    ]
-    processes = [
-        command
-        for command in map(command_of, psutil.Process(stack.child("ray").pid).children(recursive=True))
-        if run.id in command or "TrainWorker" in command or "TrainController" in command
-    ]
-    return [*actors, *groups, *processes]
+    }
+    return actors | groups
 
 
-def left_in_the_end(stack: Stack, run: Run) -> list[str]:
-    """What is left once a run has had its time to go."""
+def processes_of(stack: Stack, run: Run) -> list[str]:
+    below = psutil.Process(stack.child("ray").pid).children(recursive=True)
+    parts = (run.id, "TrainWorker", "TrainController")
+    return [command for command in map(command_of, below) if any(part in command for part in parts)]
+
+
+def left_in_the_end(stack: Stack, run: Run, before: dict[str, str]) -> list[str]:
+    """What is left once a run has had its time to go, but for what was there before it: Ray keeps the
+    reservation of an elastic run that was killed for minutes."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (left := left_of(stack, run)) and time.monotonic() < deadline:
+    while True:
+        living = living_in_cluster(stack)
+        left = [*(living[each] for each in living.keys() - before.keys()), *processes_of(stack, run)]
+        if not left or time.monotonic() > deadline:
+            return left
         time.sleep(0.2)
-    return left
 
 
 def test_a_graceful_stop_leaves_a_checkpoint_of_its_last_step(
     client: Client, dataset: str, stack: Stack
 ) -> None:
+    before = living_in_cluster(stack)
     run = started(client, dataset)
     client.runs.stop(run.id)
     stopped = ended(client, run)
     assert stopped.state is JobState.STOPPED, stopped.reason
     last = client.runs.metrics(run.id)[-1]["step"]
     assert stopped.checkpoints[-1].step == last
-    assert left_in_the_end(stack, run) == []
+    assert left_in_the_end(stack, run, before) == []
 
 
 def test_stopping_now_ends_the_run(client: Client, dataset: str, stack: Stack) -> None:
+    before = living_in_cluster(stack)
     run = started(client, dataset)
     client.runs.stop(run.id, "now")
     assert ended(client, run).state is JobState.STOPPED
-    assert left_in_the_end(stack, run) == []
+    assert left_in_the_end(stack, run, before) == []
 
 
 def test_stopping_a_run_that_is_over_changes_nothing(client: Client, dataset: str, stack: Stack) -> None:

@@ -9,7 +9,6 @@ import typer
 from service import logs
 from service.cli.server_options import Home, settings_with
 from service.huge_pages import restart_with_huge_pages
-from service.serving.app import serve as serve_models
 
 
 def serve(
@@ -23,4 +22,7 @@ def serve(
     """
     logs.configure("json")
     restart_with_huge_pages()
+    # What is imported until then is imported twice, and this is torch.
+    from service.serving.app import serve as serve_models
+
     serve_models(settings_with(None, None, home), host, port)

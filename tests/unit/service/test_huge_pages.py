@@ -39,7 +39,8 @@ def answer(tunables: str | None) -> list[str]:
 def test_it_starts_anew_in_place_and_its_blocks_are_of_huge_pages() -> None:
     arguments, tunables, kilobytes = answer(None)
     assert (arguments, tunables) == ("['8001']", "glibc.malloc.hugetlb=1")
-    if "[never]" not in ENABLED.read_text():
+    # Kernels without huge pages ignore the setting.
+    if ENABLED.exists() and "[never]" not in ENABLED.read_text():
         assert int(kilobytes) > 2**15
 
 

@@ -1,9 +1,9 @@
 """Memory in pages of 2 MiB, for processes that answer with large networks.
 
 glibc's malloc gives large blocks back when they are freed and asks for them anew. The kernel then hands them
-out again, zeroed, page by page: half a million faults for a dozen batches of `alexnet`, a sixth of the
-time that they take. With huge pages it is a tenth of that many. Kernels that have none, and other C libraries, ignore the
-setting; glibc 2.35 is the first to know it, and reads it only as a process starts.
+out again, zeroed, page by page: half a million faults for a dozen batches of `alexnet`, a sixth of the time
+that they take. With huge pages it is a tenth of that many. Kernels that have none, and other C libraries,
+ignore the setting; glibc 2.35 is the first to know it, and reads it only as a process starts.
 """
 
 from __future__ import annotations

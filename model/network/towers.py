@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from model.config import ModelConfig
 from model.network.architecture import Layer
 from model.network.canonical import Part, held_towers
+from model.network.convolution import convolve
 from model.network.dropout import Dropout
 from model.network.exchange import Arrival
 from model.network.lrn import local_response_norm, map_response_norm
+from model.network.pooling import overlapping_max_pool
 from model.network.table import FollowUp
 
 _STARTING_STD = 0.01  # P §5
@@ -70,11 +72,10 @@ class TowerLayer(nn.Module):
         return outputs
 
     def _convolve(self, maps_NCHW: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        before, after = self._layer.padding
-        if before != after:
-            maps_NCHW = F.pad(maps_NCHW, (before, after, before, after))
-            before = 0
-        return F.conv2d(maps_NCHW, weight, bias, self._layer.stride, before, groups=self._groups)
+        layer = self._layer
+        return convolve(
+            maps_NCHW, weight, bias, stride=layer.stride, padding=layer.padding, groups=self._groups
+        )
 
     def _connect(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         features_NF = inputs.flatten(1)
@@ -108,9 +109,8 @@ class TowerLayer(nn.Module):
                 return dropped
 
     def _pool(self, maps_NCHW: Tensor) -> Tensor:
-        # P §3.4: a side of n becomes ⌊n/2⌋ either way; on an even side the last window of 3 hangs over.
         if self._config.pooling == "overlapping":
-            return F.max_pool2d(maps_NCHW, kernel_size=3, stride=2, ceil_mode=True)
+            return overlapping_max_pool(maps_NCHW)
         return F.max_pool2d(maps_NCHW, kernel_size=2, stride=2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -27,9 +28,9 @@ def device_batches(
     """Yields views and labels int64 [N], on the device, for each of a loader's batches.
 
     `views_of` makes views of photos uint8 [N, S, S, 3], on the device, and their sample ids int64 [N]. On
-    CUDA one batch is copied and augmented on a stream of its own while the consumer's stream works on the
-    batch before it, and an error of `batches` is raised one batch early. A consumer that gets further ahead
-    of the device than one batch is made to wait.
+    CUDA one batch is read, copied and augmented, by a thread and on a stream of its own, while the consumer
+    works on the batch before it. A consumer that gets further ahead of the device than one batch is made to
+    wait.
 
     Closing this closes the iteration over `batches`.
     """
@@ -52,23 +53,30 @@ def _overlapped(
     device: torch.device,
 ) -> Generator[tuple[torch.Tensor, torch.Tensor]]:
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    ready: _Ready | None = None
-    used: torch.cuda.Event | None = None
-    for batch in source:
+    batches = iter(source)
+
+    def prepare() -> _Ready | None:
+        batch = next(batches, None)
+        if batch is None:
+            return None
         with torch.cuda.stream(stream):
             images_NSS3 = batch.images.to(device, non_blocking=True)
             views = views_of(images_NSS3, batch.sample_ids)
             labels_N = batch.labels.to(device, non_blocking=True)
-            following = _Ready(views, labels_N, stream.record_event())
-        if ready is not None:
+            return _Ready(views, labels_N, stream.record_event())
+
+    used: torch.cuda.Event | None = None
+    # What is to be done for a batch on the host would otherwise leave the device without work.
+    with ThreadPoolExecutor(1, "device-batches") as thread:
+        ready = thread.submit(prepare).result()
+        while ready is not None:
+            following = thread.submit(prepare)
             yield _handed_over(ready, device)
             # A consumer that waits for nothing would otherwise have batch after batch put into memory.
             if used is not None:
                 used.synchronize()
             used = torch.cuda.current_stream(device).record_event()
-        ready = following
-    if ready is not None:
-        yield _handed_over(ready, device)
+            ready = following.result()
 
 
 def _handed_over(ready: _Ready, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

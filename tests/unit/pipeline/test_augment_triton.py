@@ -31,7 +31,7 @@ COMPILED = """
 import re, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from pipeline.batches.augment_triton import _cut
+from pipeline.batches.augment_triton import _WARPS, _cut
 
 types = {"images": "*u8", "mean": "*fp32", "choices": "*i32", "blocks": "i32"}
 for capability in (80, 90):
@@ -46,7 +46,8 @@ for capability in (80, 90):
                 {(names.index(name),): value for name, value in constants.items()},
                 {(place,): [["tt.divisibility", 16]] for place in range(4)},
             )
-            ptx = triton.compile(source, target=GPUTarget("cuda", capability, 32)).asm["ptx"]
+            warps = {"num_warps": _WARPS["planar" if planar else "channels last"]}
+            ptx = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=warps).asm["ptx"]
             stores = set(re.findall("st[.]global[.]([.a-z0-9]+)", ptx))
             roundings = set(re.findall("cvt[.]([a-z]+)[.][.a-z0-9]*f16[x2]*[.]f32", ptx))
             print(capability, views, planar, *stores, *roundings)
@@ -118,13 +119,16 @@ def test_the_kernel_cuts_the_views_of_plain_torch(interpreted, name):
     assert torch.equal(interpreted[name].unflatten(0, shape), expected)
 
 
-def test_the_kernel_compiles_for_gpus_stores_sixteen_bytes_at_a_time_and_rounds_to_the_nearest(tmp_path):
+def test_the_kernel_compiles_for_gpus_stores_eight_bytes_at_a_time_or_more_and_rounds_to_the_nearest(
+    tmp_path,
+):
     lines = run(COMPILED, TRITON_CACHE_DIR=str(tmp_path)).splitlines()
     assert sorted(lines) == sorted(
-        " ".join([str(capability), views, str(planar), "v4.b32", *rounding])
+        " ".join([str(capability), views, str(planar), stores, *rounding])
         for capability in (80, 90)
         for views, rounding in (("fp32", []), ("bf16", ["rn"]), ("fp16", ["rn"]))
         for planar in (True, False)
+        for stores in ("v2.b32" if planar and rounding else "v4.b32",)
     )
 
 

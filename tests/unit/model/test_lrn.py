@@ -40,6 +40,21 @@ def test_float32_output_is_the_formulas() -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("channels", [2, 10, 96])
+def test_float32_is_the_formula_of_each_tower_however_it_is_computed(
+    channels: int, layout: torch.memory_format
+) -> None:
+    values = activations(channels, layout, torch.float32)
+    wanted = torch.cat([formula(tower) for tower in values.double().chunk(2, dim=1)], dim=1).float()
+    few = local_response_norm(values, towers=2)
+    torch.set_num_threads(8)
+    many = local_response_norm(values, towers=2)
+    for found in (few, many):
+        torch.testing.assert_close(found, wanted)
+        assert found.stride() == values.stride()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("channels", [1, 3, 8])
 def test_gradient_is_the_numerical_one(channels: int, layout: torch.memory_format) -> None:
     values = activations(channels, layout, torch.float64).requires_grad_()

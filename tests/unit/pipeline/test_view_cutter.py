@@ -174,6 +174,23 @@ def test_a_batch_may_be_empty_or_larger_than_the_one_before(memory_format):
 
 
 @FORMATS
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("flip", [False, True])
+def test_views_that_are_cut_alike_are_those_that_are_cut_one_by_one(flip, dtype, memory_format):
+    photos, mean = torch.from_numpy(random_photos(5, 12)), torch.from_numpy(random_mean(12))
+    cutter = ViewCutter(mean, 8, dtype=dtype, memory_format=memory_format)
+    place, black = torch.full((6,), 3), torch.zeros(6, 3)
+    alike = cutter.cut(photos, Choices(place[:5], place[:5] - 1, torch.full((5,), flip), black[:5]))
+    # One that differs has all of them cut one by one.
+    tops = torch.tensor([3, 3, 3, 3, 3, 0])
+    each = cutter.cut(
+        torch.cat((photos, photos[:1])), Choices(tops, place - 1, torch.full((6,), flip), black)
+    )
+    assert torch.equal(alike, each[:5])
+    assert alike.is_contiguous(memory_format=memory_format)
+
+
+@FORMATS
 def test_ten_views_are_corners_centre_and_their_mirror_images(memory_format):
     photos, mean = random_photos(4, 13), random_mean(13)
     views = EvaluationViews(ViewCutter(torch.from_numpy(mean), 8, memory_format=memory_format))

@@ -1,6 +1,7 @@
-"""A convolution, in the form in which the device it runs on is fastest at it.
+"""A convolution, in the form in which the device it runs on is fastest at it (docs/adr/0023).
 
-Shapes: N images, C channels read and K made, H×W a map, R a kernel's side, s a stride.
+Shapes: N images, C channels read and K made, H×W a map, R a kernel's side, s a stride, B blocks of s×s pixels
+along a side, D channels of a block.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _LAYOUT: Final = torch.channels_last
-# cuDNN takes 2.4 ms for conv1's kernels over 48 channels, forward and backward, and 1.4 ms over 64 (H200,
-# batches of 1,024 in bfloat16).
+# For 48 channels cuDNN takes 2.4 ms over conv1 forward and backward, for 64 it takes 1.4 (H200, batches of
+# 1,024 in bfloat16).
 _MULTIPLE_OF_CHANNELS: Final = 32
 
 
@@ -26,14 +27,26 @@ def convolve(
     padding: tuple[int, int] = (0, 0),
     groups: int = 1,
 ) -> Tensor:
-    """torch's conv2d of square maps with as many zeros `padding` before and after each row and column.
+    """torch's conv2d of square maps, whose rows and columns have `padding[0]` zeros before them and
+    `padding[1]` after: [N, K, H', W'], in the dtype that conv2d would have. Of a convolution in groups, the
+    weight is [K, C / groups, R, R].
 
-    On CUDA each group is a convolution of its own, and one with a stride s is one without over blocks of s×s
-    pixels: cuDNN takes two to four times as long for two groups at once, and five times as long for three
-    channels at stride 4 (docs/adr/0023).
+    On CUDA each group is a convolution of its own, and one with a stride is one without over blocks of pixels.
+    In tf32 the bias of such a one is rounded as its weights are.
     """
-    if not maps_NCHW.is_cuda:
-        return _at_once(maps_NCHW, weight_KCRR, bias_K, stride, padding, groups)
+    if maps_NCHW.is_cuda:
+        return _one_by_one(maps_NCHW, weight_KCRR, bias_K, stride, padding, groups)
+    return _at_once(maps_NCHW, weight_KCRR, bias_K, stride, padding, groups)
+
+
+def _one_by_one(
+    maps_NCHW: Tensor,
+    weight_KCRR: Tensor,
+    bias_K: Tensor | None,
+    stride: int,
+    padding: tuple[int, int],
+    groups: int,
+) -> Tensor:
     own = (own_NCHW.contiguous(memory_format=_LAYOUT) for own_NCHW in maps_NCHW.chunk(groups, dim=1))
     weights = weight_KCRR.chunk(groups)
     biases = (None,) * groups if bias_K is None else bias_K.chunk(groups)
@@ -66,20 +79,19 @@ def _by_blocks(
     before, after = padding
     reach = -(-kernel_side // stride)
     blocks = (side + before + after - kernel_side) // stride + reach
-    used = stride**2 * maps_NCHW.shape[1]
     if before:
         maps_NCHW = F.pad(maps_NCHW, (before, 0, before, 0))
-    maps_NDBB = _in_blocks(maps_NCHW, stride, blocks)
-    weight_KDBB = _in_blocks(weight_KCRR, stride, reach)
+    maps_NDBB, free = _in_blocks(maps_NCHW, stride, blocks)
+    weight_KDBB, _ = _in_blocks(weight_KCRR, stride, reach)
     if bias_K is not None:
-        maps_NDBB[:, used] = 1
-        weight_KDBB[:, used, 0, 0] = bias_K
+        maps_NDBB[:, free] = 1
+        weight_KDBB[:, free, 0, 0] = bias_K
     return F.conv2d(maps_NDBB, weight_KDBB)
 
 
-def _in_blocks(values_NCHW: Tensor, stride: int, blocks: int) -> Tensor:
-    """The first so many blocks along either side, [N, D, blocks, blocks], channels last, with zeros beyond
-    the values. After the s·s·C channels that are in use comes at least one of zeros."""
+def _in_blocks(values_NCHW: Tensor, stride: int, blocks: int) -> tuple[Tensor, int]:
+    """The first so many blocks along either side, [N, D, B, B], channels last, with zeros beyond the values;
+    and the first channel that is free: those from there on, one or more, are zeros."""
     over = -values_NCHW.shape[-1] % stride
     if over:
         values_NCHW = F.pad(values_NCHW, (0, over, 0, over))
@@ -87,19 +99,19 @@ def _in_blocks(values_NCHW: Tensor, stride: int, blocks: int) -> Tensor:
     shown_NHWC = values_NCHW.permute(0, 2, 3, 1)[:, : whole * stride, : whole * stride]
     rows_NHBsC = torch.unflatten(shown_NHWC, 2, (whole, stride))
     blocks_NBBssC = torch.unflatten(rows_NHBsC, 1, (whole, stride)).transpose(2, 3)
-    used = stride**2 * values_NCHW.shape[1]
-    channels = (used // _MULTIPLE_OF_CHANNELS + 1) * _MULTIPLE_OF_CHANNELS
+    free = stride**2 * values_NCHW.shape[1]
+    channels = (free // _MULTIPLE_OF_CHANNELS + 1) * _MULTIPLE_OF_CHANNELS
     filled_NBBD = values_NCHW.new_zeros(
         (len(values_NCHW), blocks, blocks, channels), dtype=_dtype_read(values_NCHW)
     )
-    in_use = filled_NBBD[:, :whole, :whole, :used]
+    in_use = filled_NBBD[:, :whole, :whole, :free]
     torch.unflatten(in_use, 3, (stride, stride, -1)).copy_(blocks_NBBssC)
-    return filled_NBBD.permute(0, 3, 1, 2)
+    return filled_NBBD.permute(0, 3, 1, 2), free
 
 
 def _dtype_read(values: Tensor) -> torch.dtype:
-    """In which a convolution reads them: autocast's, where that is on."""
+    """In which a convolution reads them: autocast's where that is on, which leaves float64 alone."""
     device_type = values.device.type
-    if torch.is_autocast_enabled(device_type):
+    if torch.is_autocast_enabled(device_type) and values.dtype != torch.float64:
         return torch.get_autocast_dtype(device_type)
     return values.dtype

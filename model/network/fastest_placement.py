@@ -19,8 +19,8 @@ _CLEARLY_FASTER = 0.9
 def fastest_placement(config: ModelConfig, placement: Placement, images_per_step: int) -> Placement:
     """The placement itself, unless its devices are one and the same GPU.
 
-    Then a training step's forward and backward pass over so many images is timed with the towers together,
-    as groups, and apart, in turns. Together is the answer unless apart takes clearly less: under 9/10 of the
+    Then a training step's forward and backward pass over so many images is timed with the towers together
+    and apart, in turns. Together is the answer unless apart takes clearly less: under 9/10 of the
     time. Leaves torch's generators as they were.
     """
     device = placement.devices[0]

@@ -27,7 +27,8 @@ _MAP_ALPHA = 1e-3
 _MAP_K = 1.0
 
 
-# One thread makes the one pass; so many together make torch's many passes as fast.
+# One thread makes the one pass; with more than so many, torch's many passes should be as fast: an estimate from
+# one and two threads.
 _FASTER_UP_TO_THREADS = 4
 
 
@@ -44,8 +45,8 @@ class _LocalResponseNorm(torch.autograd.Function):
             # Numba is there only where it is wanted: it takes half a second and a hundred megabytes.
             from model.network.lrn_native import normalize
 
-            rows = (_rows(values).numpy() for values in (activations_NTCHW, normalized))
-            normalize(*rows, np.float32(alpha), np.float32(K))
+            values_RTC, normalized_RTC = _rows(activations_NTCHW).numpy(), _rows(normalized).numpy()
+            normalize(values_RTC, normalized_RTC, np.float32(alpha), np.float32(K))
             return normalized
         for a, b in cache_slices(activations_NTCHW, normalized):
             root = _root(a, alpha)
@@ -68,11 +69,11 @@ class _LocalResponseNorm(torch.autograd.Function):
 
 def _suits_one_pass(activations_NTCHW: Tensor) -> bool:
     return (
-        activations_NTCHW.device.type == "cpu"
+        not torch.compiler.is_compiling()
+        and activations_NTCHW.device.type == "cpu"
         and activations_NTCHW.dtype == torch.float32
         and torch.get_num_threads() <= _FASTER_UP_TO_THREADS
         and _channels_last(activations_NTCHW).is_contiguous()
-        and not torch.compiler.is_compiling()
     )
 
 

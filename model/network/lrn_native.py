@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+# How far the window of five reaches on either side.
 _REACH = 2
 
 

@@ -13,8 +13,8 @@ its own as well. All begin at a multiple of four, so that each is one wide load,
 most of the data; loads at distances −2 … +2 would be of one value at a time, and bound by their number. Sums
 over windows run in registers: no shared memory, no idle lanes where channels are no power of two.
 
-Pooling is not made part of it. By bytes it would pay: with pooling's own passes over maps and int64 places,
-19 bytes of bfloat16 are moved for each value, and 7.5 could do. But windows of 3 at stride 2 overlap, so that
+Pooling is not made part of it. By bytes it would pay: with pooling's own passes over maps, 15.4 bytes of
+bfloat16 are moved for each value, and 7.5 could do. But windows of 3 at stride 2 overlap, so that
 each value would be normalised 2.25 times, and sought in up to four windows backward: by estimate 150
 instructions for each value where there are 75 now. They would bind first, and leave little of the gain.
 """

@@ -23,7 +23,7 @@ _WARPS_POOLING, _WARPS_SPREADING = 8, 2
 _LAYOUT: Final = torch.channels_last
 
 
-def overlapping_max_pool(maps_NCHW: Tensor) -> Tensor:
+def max_pool(maps_NCHW: Tensor) -> Tensor:
     """The largest of every 3×3 window at stride 2, [N, C, H, W] → [N, C, H // 2, W // 2].
 
     On an even side the last window hangs over. Of equal values the first, row by row, has the gradient; NaN

@@ -84,29 +84,38 @@ def _cut(
 ) -> None:
     """Fills the views at `places`."""
     mine = slice(places.start, places.stop)
-    chosen = Choices(*(values[mine] for values in choices))
-    if len(images_NSS3) == len(views_M3CC) and _alike(chosen):
-        _cut_alike(images_NSS3[mine], means_23SS, chosen, views_M3CC[mine])
+    if len(images_NSS3) == len(views_M3CC) and (place := _only_place(choices, mine)):
+        _cut_alike(images_NSS3[mine], means_23SS, *place, views_M3CC[mine])
     else:
-        _cut_each(images_NSS3, means_23SS, chosen, views_M3CC, places)
+        _cut_each(images_NSS3, means_23SS, choices, views_M3CC, places)
 
 
-def _alike(choices: Choices) -> bool:
-    """Whether chance has no part in them: centre views, at least one."""
-    same = len(choices.tops) > 0 and all(bool((values == values[:1]).all()) for values in choices[:3])
-    return same and not choices.colours.any()
+def _only_place(choices: Choices, mine: slice) -> tuple[int, int, int] | None:
+    """Top, left and flip, where they are the same for all of mine and no colour is added, as with centre
+    views; None where they differ, or there are none of mine."""
+    places = [values[mine] for values in (choices.tops, choices.lefts, choices.flips)]
+    if not len(places[0]) or choices.colours[mine].any():
+        return None
+    top, left, flip = (int(values[0]) for values in places)
+    same = all(bool((values == values[0]).all()) for values in places)
+    return (top, left, flip) if same else None
 
 
 def _cut_alike(
-    images_NSS3: torch.Tensor, means_23SS: torch.Tensor, choices: Choices, views_N3CC: torch.Tensor
+    images_NSS3: torch.Tensor, means_23SS: torch.Tensor, top: int, left: int, flip: int, views_N3CC: torch.Tensor
 ) -> None:
+    """A few operations for all views: for each of its own, small ones wait for the interpreter longer than
+    they take."""
     side, size = images_NSS3.shape[1], views_N3CC.shape[-1]
-    top, left, flip = (values[0].item() for values in choices[:3])
     crops_NCC3 = images_NSS3[:, top : top + size, left : left + size]
     if flip:
         crops_NCC3, left = crops_NCC3.flip(2), side - size - left
-    mean_3CC = means_23SS[int(flip), :, top : top + size, left : left + size]
-    exact_N3CC = views_N3CC if views_N3CC.dtype == torch.float32 else torch.empty_like(views_N3CC).float()
+    mean_3CC = means_23SS[flip, :, top : top + size, left : left + size]
+    exact_N3CC = (
+        views_N3CC
+        if views_N3CC.dtype == torch.float32
+        else torch.empty_like(views_N3CC, dtype=torch.float32)
+    )
     exact_N3CC.copy_(crops_NCC3.permute(0, 3, 1, 2)).sub_(mean_3CC)
     if exact_N3CC is not views_N3CC:
         views_N3CC.copy_(exact_N3CC)
@@ -119,19 +128,20 @@ def _cut_each(
     views_M3CC: torch.Tensor,
     places: range,
 ) -> None:
-    """One view at a time: it stays in the processor's caches, a batch not."""
+    """Fills the views at `places`, one at a time: a view stays in the processor's caches, a batch not."""
+    mine = slice(places.start, places.stop)
     side, size, planar = images_NSS3.shape[1], views_M3CC.shape[-1], means_23SS.is_contiguous()
     scratch_3CC = torch.empty_like(views_M3CC[:1], dtype=torch.float32).squeeze(0)
-    colours = choices.colours[:, :, None, None]
+    colours = choices.colours[mine, :, None, None]
     if not planar:
         # Repeated along a row: torch adds a row to a row quickly, and three values to each pixel slowly.
         colours = colours.expand(-1, -1, 1, size).contiguous(memory_format=torch.channels_last)
     for place, colour, top, left, flip in zip(
         places,
         colours.unbind(),
-        choices.tops.tolist(),
-        choices.lefts.tolist(),
-        choices.flips.tolist(),
+        choices.tops[mine].tolist(),
+        choices.lefts[mine].tolist(),
+        choices.flips[mine].tolist(),
         strict=True,
     ):
         photo_SS3 = images_NSS3[place * len(images_NSS3) // len(views_M3CC)]

@@ -15,7 +15,7 @@ from pipeline.batches.choices import Choices
 
 # Of values of one view, or of pixels of a planar one; on an H200 other sizes were up to three times slower.
 _BLOCK: Final = 1024
-_WARPS: Final = {"planar": 8, "channels last": 2}
+_WARPS_PLANAR, _WARPS_CHANNELS_LAST = 8, 2
 
 
 def packed(choices: Choices) -> torch.Tensor:
@@ -48,7 +48,7 @@ def cut_with_triton(
         SIZE=size,
         PLANAR=planar,
         BLOCK=_BLOCK,
-        num_warps=_WARPS["planar" if planar else "channels last"],
+        num_warps=_WARPS_PLANAR if planar else _WARPS_CHANNELS_LAST,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,7 +32,8 @@ def device_batches(
     works on the batch before it. A consumer that gets further ahead of the device than one batch is made to
     wait.
 
-    Closing this closes the iteration over `batches`.
+    Closing this closes the iteration over `batches`; on CUDA it waits for the batch that is being prepared, and
+    drops what goes wrong with it.
     """
     source = iter(batches)
     try:
@@ -48,12 +49,11 @@ def device_batches(
 
 
 def _overlapped(
-    source: Iterable[Batch],
+    batches: Iterator[Batch],
     views_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     device: torch.device,
 ) -> Generator[tuple[torch.Tensor, torch.Tensor]]:
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    batches = iter(source)
 
     def prepare() -> _Ready | None:
         batch = next(batches, None)
@@ -67,10 +67,10 @@ def _overlapped(
 
     used: torch.cuda.Event | None = None
     # What is to be done for a batch on the host would otherwise leave the device without work.
-    with ThreadPoolExecutor(1, "device-batches") as thread:
-        ready = thread.submit(prepare).result()
+    with ThreadPoolExecutor(1, "device-batches") as executor:
+        ready = prepare()
         while ready is not None:
-            following = thread.submit(prepare)
+            following = executor.submit(prepare)
             yield _handed_over(ready, device)
             # A consumer that waits for nothing would otherwise have batch after batch put into memory.
             if used is not None:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.network.convolution import _by_blocks, convolve
+from model.network.convolution import _by_blocks, _one_by_one, convolve
 
 # Side, kernel's side, stride, padding, channels: the networks' first layers, and what is less regular.
 STRIDED = [
@@ -59,6 +59,8 @@ def test_blocks_are_cast_as_autocast_casts_what_a_convolution_reads() -> None:
         wanted = expected(maps, weight, bias, 2, (0, 3))
     assert found.dtype == wanted.dtype == torch.bfloat16
     torch.testing.assert_close(found, wanted, rtol=0.02, atol=0.1)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert _by_blocks(*inputs(64, 7, 3), 2, (0, 3)).dtype == torch.float64
 
 
 @pytest.mark.parametrize("padding", [(1, 1), (0, 2)])
@@ -66,6 +68,22 @@ def test_padding_may_differ_before_and_after(padding: tuple[int, int]) -> None:
     maps, weight, bias = inputs(9, 3, 8, groups=2)
     found = convolve(maps, weight, bias, padding=padding, groups=2)
     torch.testing.assert_close(found, expected(maps, weight, bias, 1, padding))
+
+
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize(("side", "kernel_side", "stride", "padding"), [(13, 3, 1, (1, 1)), (16, 3, 2, (1, 1))])
+def test_groups_one_by_one_give_the_maps_and_gradients_of_all_at_once(
+    side: int, kernel_side: int, stride: int, padding: tuple[int, int], biased: bool
+) -> None:
+    maps, weight, bias = inputs(side, kernel_side, 8, groups=2)
+    learnt = (maps, weight, bias) if biased else (maps, weight)
+    wanted = expected(maps, weight, bias if biased else None, stride, padding)
+    found = _one_by_one(maps, weight, bias if biased else None, stride, padding, 2)
+    torch.testing.assert_close(found, wanted)
+    gradient = torch.randn_like(wanted)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, learnt, gradient), torch.autograd.grad(wanted, learnt, gradient)
+    )
 
 
 @pytest.mark.gpu

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from model.network import lrn_native
 from model.network.lrn import local_response_norm, map_response_norm
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -46,12 +47,47 @@ def test_float32_is_the_formula_of_each_tower_however_it_is_computed(
 ) -> None:
     values = activations(channels, layout, torch.float32)
     wanted = torch.cat([formula(tower) for tower in values.double().chunk(2, dim=1)], dim=1).float()
-    few = local_response_norm(values, towers=2)
-    torch.set_num_threads(8)
-    many = local_response_norm(values, towers=2)
-    for found in (few, many):
+    for threads in (1, 8):
+        torch.set_num_threads(threads)
+        found = local_response_norm(values, towers=2)
         torch.testing.assert_close(found, wanted)
         assert found.stride() == values.stride()
+
+
+@pytest.mark.parametrize(
+    ("threads", "layout", "dtype", "passes"),
+    [
+        (1, torch.channels_last, torch.float32, 1),
+        (4, torch.channels_last, torch.float32, 1),
+        (8, torch.channels_last, torch.float32, 0),
+        (1, torch.contiguous_format, torch.float32, 0),
+        (1, torch.channels_last, torch.float64, 0),
+    ],
+)
+def test_one_pass_is_made_where_it_is_faster(
+    threads: int,
+    layout: torch.memory_format,
+    dtype: torch.dtype,
+    passes: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+    normalize = lrn_native.normalize
+    monkeypatch.setattr(lrn_native, "normalize", lambda *maps: made.append(1) or normalize(*maps))
+    torch.set_num_threads(threads)
+    local_response_norm(activations(16, layout, dtype), towers=2)
+    assert len(made) == passes
+
+
+def test_the_one_pass_has_the_gradient_of_the_formula_and_takes_no_images_too() -> None:
+    values = activations(48, torch.channels_last, torch.float32).requires_grad_()
+    weights = torch.randn(values.shape, generator=torch.Generator().manual_seed(1))
+    (own,) = torch.autograd.grad(local_response_norm(values), values, weights)
+    exact = values.detach().double().requires_grad_()
+    (expected,) = torch.autograd.grad(formula(exact), exact, weights.double())
+    torch.testing.assert_close(own, expected.float())
+    with torch.inference_mode():
+        assert local_response_norm(values[:0]).shape == (0, *values.shape[1:])
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

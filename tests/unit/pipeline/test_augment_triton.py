@@ -31,7 +31,7 @@ COMPILED = """
 import re, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from pipeline.batches.augment_triton import _WARPS, _cut
+from pipeline.batches.augment_triton import _WARPS_CHANNELS_LAST, _WARPS_PLANAR, _cut
 
 types = {"images": "*u8", "mean": "*fp32", "choices": "*i32", "blocks": "i32"}
 for capability in (80, 90):
@@ -46,7 +46,7 @@ for capability in (80, 90):
                 {(names.index(name),): value for name, value in constants.items()},
                 {(place,): [["tt.divisibility", 16]] for place in range(4)},
             )
-            warps = {"num_warps": _WARPS["planar" if planar else "channels last"]}
+            warps = {"num_warps": _WARPS_PLANAR if planar else _WARPS_CHANNELS_LAST}
             ptx = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=warps).asm["ptx"]
             stores = set(re.findall("st[.]global[.]([.a-z0-9]+)", ptx))
             roundings = set(re.findall("cvt[.]([a-z]+)[.][.a-z0-9]*f16[x2]*[.]f32", ptx))

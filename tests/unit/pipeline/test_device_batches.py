@@ -16,6 +16,14 @@ from pipeline.batches.view_cutter import ViewCutter
 from pipeline.batches.views import EvaluationViews
 
 CPU = torch.device("cpu")
+CUDA = pytest.param(
+    torch.device("cuda", 0),
+    marks=[
+        pytest.mark.gpu,
+        pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+    ],
+)
+EITHER = pytest.mark.parametrize("device", [CPU, CUDA], ids=["cpu", "cuda"])
 
 
 def random_batches(count, size=8, samples=3):
@@ -71,20 +79,23 @@ def test_validation_views_pass_through_as_training_views_do():
         assert torch.equal(centre, batch.images[:, 2:6, 2:6].permute(0, 3, 1, 2).float())
 
 
-def test_leaving_early_closes_the_loaders_iteration():
+@EITHER
+def test_leaving_early_closes_the_loaders_iteration(device):
     source = Source(random_batches(5))
-    with closing(device_batches(source, by_sample, CPU)) as batches:
+    with closing(device_batches(source, by_sample, device)) as batches:
         next(batches)
         assert not source.closed
     assert source.closed
 
 
-def test_leaving_early_ends_the_thread_of_a_loader():
+@EITHER
+def test_leaving_early_ends_all_threads(device):
     before = set(threading.enumerate())
-    with closing(device_batches(Threaded(), by_sample, CPU)) as batches:
+    with closing(device_batches(Threaded(), by_sample, device)) as batches:
         next(batches)
-        (reader,) = set(threading.enumerate()) - before
-    assert not reader.is_alive()
+        started = set(threading.enumerate()) - before
+    assert started
+    assert not any(thread.is_alive() for thread in started)
 
 
 class Threaded:
@@ -95,22 +106,24 @@ class Threaded:
             yield from batches
 
 
-def test_an_error_of_the_loader_is_raised_after_the_batches_before_it():
+@EITHER
+def test_an_error_of_the_loader_is_raised_after_the_batches_before_it(device):
     source = Source(random_batches(2), OSError("the disk is gone"))
-    batches = device_batches(source, by_sample, CPU)
+    batches = device_batches(source, by_sample, device)
     assert len([next(batches), next(batches)]) == 2
     with pytest.raises(OSError, match="the disk is gone"):
         next(batches)
     assert source.closed
 
 
-def test_an_error_of_the_views_closes_the_loaders_iteration():
+@EITHER
+def test_an_error_of_the_views_closes_the_loaders_iteration(device):
     source = Source(random_batches(2))
 
     def views_of(images, sample_ids):
         raise ValueError("no such views")
 
-    batches = device_batches(source, views_of, CPU)
+    batches = device_batches(source, views_of, device)
     with pytest.raises(ValueError, match="no such views"):
         next(batches)
     assert source.closed
@@ -134,12 +147,3 @@ def test_cuda_hands_over_finished_views_in_order(count):
         (by_sample(batch.images, batch.sample_ids).double().sum(), batch.labels.sum()) for batch in batches
     ]
     assert [(float(a), int(b)) for a, b in sums] == [(float(a), int(b)) for a, b in expected]
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_closes_the_loaders_iteration_too():
-    source = Source(random_batches(5))
-    with closing(device_batches(source, by_sample, torch.device("cuda", 0))) as batches:
-        next(batches)
-    assert source.closed

@@ -176,18 +176,22 @@ def test_a_batch_may_be_empty_or_larger_than_the_one_before(memory_format):
 @FORMATS
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("flip", [False, True])
-def test_views_that_are_cut_alike_are_those_that_are_cut_one_by_one(flip, dtype, memory_format):
-    photos, mean = torch.from_numpy(random_photos(5, 12)), torch.from_numpy(random_mean(12))
-    cutter = ViewCutter(mean, 8, dtype=dtype, memory_format=memory_format)
-    place, black = torch.full((6,), 3), torch.zeros(6, 3)
-    alike = cutter.cut(photos, Choices(place[:5], place[:5] - 1, torch.full((5,), flip), black[:5]))
-    # One that differs has all of them cut one by one.
-    tops = torch.tensor([3, 3, 3, 3, 3, 0])
-    each = cutter.cut(
-        torch.cat((photos, photos[:1])), Choices(tops, place - 1, torch.full((6,), flip), black)
-    )
-    assert torch.equal(alike, each[:5])
-    assert alike.is_contiguous(memory_format=memory_format)
+def test_views_that_are_cut_alike_equal_numpy(flip, dtype, memory_format):
+    photos, mean, count = random_photos(20, 12), random_mean(12), 20
+    cutter = ViewCutter(torch.from_numpy(mean), 8, dtype=dtype, memory_format=memory_format)
+    place, black = torch.full((count,), 3), torch.zeros(count, 3)
+    choices = Choices(place, place - 1, torch.full((count,), flip), black)
+    expected = torch.from_numpy(numpy_views(photos, mean, 8, choices)).to(dtype)
+    before = torch.get_num_threads()
+    try:
+        # Shares of twenty views, and of three.
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            alike = cutter.cut(torch.from_numpy(photos), choices)
+            assert torch.equal(alike, expected)
+            assert alike.is_contiguous(memory_format=memory_format)
+    finally:
+        torch.set_num_threads(before)
 
 
 @FORMATS

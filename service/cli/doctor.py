@@ -1,11 +1,13 @@
-"""`tandem doctor`: is this machine fit, and what would make it so."""
+"""`tandem doctor`: is this machine, or a cluster of them, fit, and what would make it so."""
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Annotated
 
 import typer
 
+from service.cli.cluster_findings import cluster_findings
 from service.cli.exit_code import ExitCode
 from service.cli.findings import Finding, Severity, findings
 from service.cli.output import print_json, results
@@ -15,6 +17,10 @@ MARKS = {Severity.GOOD: "ok  ", Severity.ADVICE: "note", Severity.BLOCKING: "BAD
 
 
 def doctor(
+    cluster: Annotated[
+        bool,
+        typer.Option("--cluster", help="Check all nodes of Ray's cluster too; where the server runs."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON object.")] = False,
 ) -> None:
     """Check this machine.
@@ -22,7 +28,8 @@ def doctor(
     Says what to do about each finding; exits 1 when one of them keeps Tandem from working.
     """
     found: list[Finding] = []
-    for finding in findings(Settings()):
+    settings = Settings()
+    for finding in chain(findings(settings), cluster_findings(settings) if cluster else ()):
         found.append(finding)
         if not as_json:
             results.print(f"{MARKS[finding.severity]} {finding.subject:<14} {finding.found}")

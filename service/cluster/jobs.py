@@ -108,6 +108,11 @@ class RayCluster:
         job = self._payload(response)
         return RayJob(status=RayStatus(job["status"]), message=job.get("message"))
 
+    def logs(self, submission_id: str) -> str:
+        """What a job has printed so far."""
+        printed: str = self._call("GET", f"/api/jobs/{submission_id}/logs")["logs"]
+        return printed
+
     def stop(self, submission_id: str) -> None:
         self._call("POST", f"/api/jobs/{submission_id}/stop")
 

@@ -31,8 +31,8 @@ def convolve(
     `padding[1]` after: [N, K, H', W'], in the dtype that conv2d would have. Of a convolution in groups, the
     weight is [K, C / groups, R, R].
 
-    On CUDA each group is a convolution of its own, and one with a stride is one without over blocks of pixels.
-    In tf32 the bias of such a one is rounded as its weights are.
+    On CUDA each group is a convolution of its own, and one with a stride is one without over blocks of
+    pixels, whose bias is rounded as its weights are.
     """
     if maps_NCHW.is_cuda:
         return _one_by_one(maps_NCHW, weight_KCRR, bias_K, stride, padding, groups)

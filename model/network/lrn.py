@@ -27,8 +27,8 @@ _MAP_ALPHA = 1e-3
 _MAP_K = 1.0
 
 
-# One thread makes the one pass; with more than so many, torch's many passes should be as fast: an estimate from
-# one and two threads.
+# One thread makes the one pass; with more than so many, torch's many passes should be as fast: an estimate
+# from one and two threads.
 _FASTER_UP_TO_THREADS = 4
 
 

@@ -102,7 +102,12 @@ def _only_place(choices: Choices, mine: slice) -> tuple[int, int, int] | None:
 
 
 def _cut_alike(
-    images_NSS3: torch.Tensor, means_23SS: torch.Tensor, top: int, left: int, flip: int, views_N3CC: torch.Tensor
+    images_NSS3: torch.Tensor,
+    means_23SS: torch.Tensor,
+    top: int,
+    left: int,
+    flip: int,
+    views_N3CC: torch.Tensor,
 ) -> None:
     """A few operations for all views: for each of its own, small ones wait for the interpreter longer than
     they take."""
@@ -112,9 +117,7 @@ def _cut_alike(
         crops_NCC3, left = crops_NCC3.flip(2), side - size - left
     mean_3CC = means_23SS[flip, :, top : top + size, left : left + size]
     exact_N3CC = (
-        views_N3CC
-        if views_N3CC.dtype == torch.float32
-        else torch.empty_like(views_N3CC, dtype=torch.float32)
+        views_N3CC if views_N3CC.dtype == torch.float32 else torch.empty_like(views_N3CC, dtype=torch.float32)
     )
     exact_N3CC.copy_(crops_NCC3.permute(0, 3, 1, 2)).sub_(mean_3CC)
     if exact_N3CC is not views_N3CC:

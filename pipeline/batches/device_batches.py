@@ -32,8 +32,8 @@ def device_batches(
     works on the batch before it. A consumer that gets further ahead of the device than one batch is made to
     wait.
 
-    Closing this closes the iteration over `batches`; on CUDA it waits for the batch that is being prepared, and
-    drops what goes wrong with it.
+    Closing this closes the iteration over `batches`; on CUDA it waits for the batch that is being prepared,
+    and drops what goes wrong with it.
     """
     source = iter(batches)
     try:

@@ -126,7 +126,7 @@ def _storage(report: ClusterReport) -> Finding:
             return Finding(
                 "storage",
                 Severity.BLOCKING,
-                f"{node.name} does not see below {report.home} what {', '.join(node.marks_missed)} wrote there",
+                f"{node.name} does not see what {', '.join(node.marks_missed)} wrote below {report.home}",
                 "mount the same storage on every node, or set TANDEM_HOME to where it is mounted",
             )
     return Finding("storage", Severity.GOOD, f"{report.home} is shared, and every node writes to it")
@@ -152,5 +152,7 @@ def _clocks(report: ClusterReport) -> Finding:
     }
     if off:
         found = ", ".join(f"{name} by {ahead:+.1f} s" for name, ahead in off.items())
-        return Finding("clocks", Severity.ADVICE, f"off: {found}", "synchronise them: chrony or systemd-timesyncd")
+        return Finding(
+            "clocks", Severity.ADVICE, f"off: {found}", "synchronise them: chrony or systemd-timesyncd"
+        )
     return Finding("clocks", Severity.GOOD, f"within {_CLOCK_WANTED_SECONDS:g} s of each other")

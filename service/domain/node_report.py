@@ -11,10 +11,10 @@ REPORT_MARK = "tandem-nodes:"
 class NodeReport(BaseModel):
     """One living node.
 
-    `gpus_offered` is what it tells Ray that it has, `gpus_seen` what torch finds there. `home_refusal` says why
-    nothing can be written below the home, `marks_missed` which nodes' files there it does not see. Its clock
-    was `clock_ahead_seconds` ahead of the job's, give or take `clock_within_seconds`. `unreached` are the
-    nodes to which it could not connect.
+    `gpus_offered` is what it tells Ray that it has, `gpus_seen` what torch finds there. `home_refusal` says
+    why nothing can be written below the home, `marks_missed` which nodes' files there it does not see. Its
+    clock was `clock_ahead_seconds` ahead of the job's, give or take `clock_within_seconds`. `unreached` are
+    the nodes to which it could not connect.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import random
 import shutil
@@ -81,7 +80,7 @@ class Lookout:
                 break
             time.sleep(0.5)
             # Listing a folder is what makes a network file system ask anew.
-            os.listdir(self._marks.parent)
+            list(self._marks.parent.iterdir())
         return missed
 
     def clock(self) -> float:

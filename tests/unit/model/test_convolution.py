@@ -71,7 +71,9 @@ def test_padding_may_differ_before_and_after(padding: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("biased", [True, False])
-@pytest.mark.parametrize(("side", "kernel_side", "stride", "padding"), [(13, 3, 1, (1, 1)), (16, 3, 2, (1, 1))])
+@pytest.mark.parametrize(
+    ("side", "kernel_side", "stride", "padding"), [(13, 3, 1, (1, 1)), (16, 3, 2, (1, 1))]
+)
 def test_groups_one_by_one_give_the_maps_and_gradients_of_all_at_once(
     side: int, kernel_side: int, stride: int, padding: tuple[int, int], biased: bool
 ) -> None:

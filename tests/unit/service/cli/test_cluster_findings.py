@@ -57,7 +57,7 @@ def test_nodes_that_fit_each_other_are_good() -> None:
             Severity.BLOCKING,
             ["one", "/var/lib/tandem", "Read-only file system"],
         ),
-        ("storage", {"marks_missed": ("head",)}, Severity.BLOCKING, ["one does not see", "what head wrote"]),
+        ("storage", {"marks_missed": ("head",)}, Severity.BLOCKING, ["one does not see what head wrote"]),
         ("ports", {"unreached": ("head",)}, Severity.BLOCKING, ["one to head"]),
         ("clocks", {"clock_ahead_seconds": -7.5}, Severity.ADVICE, ["one by -7.5 s"]),
     ],

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     request_seconds: float = Field(
         default=30, gt=0, description="longest that answering about photos may take"
     )
+    serving_processes: int = Field(
+        default=1, ge=1, description="how many processes answer about photos on one port"
+    )
     serving_devices: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="what models answer on, separated by ',': cpu, cuda:1; by default all GPUs, else cpu",

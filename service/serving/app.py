@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version as installed
@@ -14,7 +15,6 @@ from starlette.datastructures import State
 from starlette.middleware import Middleware
 
 from service.http import problems
-from service.http.listener import listen
 from service.http.measure_requests import MeasureRequests
 from service.serving import health, internal, open_inference, photos
 from service.serving.admission import Admission
@@ -41,8 +41,7 @@ def create_app(settings: Settings, limits: BatchLimits = DEFAULT_LIMITS) -> Star
     store = ModelStore(settings.models, settings.default_model)
     metrics = ServingMetrics()
     workers = workers_of(settings)
-    admission = Admission(limits.photos_waiting)
-    metrics.photos_waiting.set_function(lambda: admission.admitted)
+    admission = Admission(limits.photos_waiting, metrics.photos_waiting)
     registry = ModelRegistry(store, workers, metrics)
 
     @asynccontextmanager
@@ -85,12 +84,10 @@ def answering_threads(settings: Settings, limits: BatchLimits, workers: int) -> 
         batcher.close()
 
 
-def serve(settings: Settings, host: str, port: int) -> None:
-    """Runs the serving process until it is told to end; what it has accepted it answers first.
-
-    Raises `StackError` for a taken port, or a device that is not there.
+def serve(settings: Settings, listener: socket.socket) -> None:
+    """Runs the serving process on a bound socket until it is told to end; what it has accepted it answers
+    first. Raises `StackError` for a device that is not there.
     """
-    listener = listen(host, port)
     app = create_app(settings)
     # What is there by now stays; looking through it again and again would hold requests up.
     gc.collect()

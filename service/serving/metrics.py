@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from service.http.measure_requests import HttpMetrics
 
@@ -33,8 +35,22 @@ class ServingMetrics:
             registry=self.registry,
         )
         self.photos_waiting = Gauge(
-            "tandem_photos_waiting", "Photos of requests that are not answered yet", registry=self.registry
+            "tandem_photos_waiting",
+            "Photos of requests that are not answered yet",
+            registry=self.registry,
+            multiprocess_mode="livesum",
         )
         self.models_loaded = Gauge(
-            "tandem_models_loaded", "Versions of models in memory", registry=self.registry
+            "tandem_models_loaded",
+            "Versions of models in memory, in each process that answers",
+            registry=self.registry,
+            multiprocess_mode="livesum",
         )
+
+    def exposition(self) -> bytes:
+        """Prometheus text: of this process, or of all that answer together on one port."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)

@@ -31,7 +31,6 @@ class ModelRegistry:
         self._metrics = metrics
         self._kept = kept
         self._models: OrderedDict[tuple[str, int], asyncio.Task[LoadedModel]] = OrderedDict()
-        metrics.models_loaded.set_function(lambda: len(self._models))
 
     async def get(self, name: str, version: int) -> LoadedModel:
         """A version, loaded once however many ask at once.
@@ -47,12 +46,14 @@ class ModelRegistry:
         self._models.move_to_end(key)
         while len(self._models) > self._kept:
             self._models.popitem(last=False)
+        self._metrics.models_loaded.set(len(self._models))
         try:
             # Who asks may go away; the others still want the model.
             return await asyncio.shield(loading)
         except Exception:
             if self._models.get(key) is loading:
                 del self._models[key]
+                self._metrics.models_loaded.set(len(self._models))
             raise
 
     async def load(self, folder: Path) -> LoadedModel:

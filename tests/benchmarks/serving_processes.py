@@ -86,9 +86,10 @@ PEERS: Final[Mapping[str, Script]] = MappingProxyType(
 
 
 @contextmanager
-def tandem(home: Path, model: str) -> Iterator[Posted]:
+def tandem(home: Path, model: str, processes: int = 1) -> Iterator[Posted]:
     """`tandem serve` over a home, from when it answers."""
     command = [str(Path(sys.executable).with_name("tandem")), "serve", "--home", str(home)]
+    command += ["--processes", str(processes)]
     port = free_port()
     with serving([*command, "--port", str(port)], port, "/readyz") as server:
         yield Posted(server, f"{server.url}/api/v1/models/{model}/classify", RAW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 from collections import defaultdict
@@ -30,6 +31,8 @@ CODES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"alexnet": (PUBLISHED, NAIVE), "alexnet-tiny": (PUBLISHED, PILLOW)}
 )
 MEANT: Final = MappingProxyType({PUBLISHED: "same code", PILLOW: "same network", NAIVE: "naive"})
+# As the README has it: one process with a large network, one for each core with a small one.
+PROCESSES: Final = MappingProxyType({"alexnet": 1, "alexnet-tiny": len(os.sched_getaffinity(0))})
 # Counts of clients whose figures have targets.
 ALONE, CROWD = 1, 64
 RATE, P50, P99 = "images_per_second", "p50_milliseconds", "p99_milliseconds"
@@ -109,7 +112,7 @@ def check(posted: Posted, work: Path, expected: str, what: str) -> None:
 @contextmanager
 def _up(contender: Contender, preset: str, work: Path) -> Iterator[Posted]:
     if contender.server == TANDEM:
-        with tandem(work / "home", preset) as posted:
+        with tandem(work / "home", preset, PROCESSES[preset]) as posted:
             yield posted
     else:
         folder = work / "home" / "models" / preset / "1"

@@ -59,9 +59,13 @@ class ServingProcess:
         self._forget()
         self._process = self._start()
 
-    def end(self) -> None:
-        """Asks it to end, waits while it answers what it has accepted, then insists."""
+    def ask_to_end(self) -> None:
+        """It answers what it has accepted, and ends."""
         self._process.terminate()
+
+    def end(self) -> None:
+        """Asks it to end, waits until it has, and insists when that takes too long."""
+        self.ask_to_end()
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -117,6 +121,9 @@ def run(settings: Settings, host: str, port: int, count: int) -> None:
         while not ended.wait(_LOOK_SECONDS):
             for process in processes:
                 _look_after(process)
+        # All at once, before the first of them is waited for.
+        for process in processes:
+            process.ask_to_end()
 
 
 def _look_after(process: ServingProcess) -> None:

@@ -3,8 +3,8 @@
 Clients in closed loop post JPEGs of 500×375 and read the five likeliest classes. The weights are the same.
 alexnet: ours, and each peer twice: with this project's code for decoding and classifying, and with AlexNet as
 its users write it. alexnet-tiny: ours in a process for each core; each peer with that code, and with the
-network alone of it, where photos are decoded as the peers' guides do. memory: what the process holds over many requests. restart: how long nobody
-answers after it was killed.
+network alone of it, where photos are decoded as the peers' guides do. memory: what the process holds over
+many requests. restart: how long nobody answers after it was killed.
 
 The contenders take turns, with one server up at a time; medians are reported, and medians of what a round's
 turns are to each other. The best peer is the one that answers the most photos to 64 clients. A table goes to

@@ -6,14 +6,12 @@ Triton decides when it is imported whether to interpret, so each way has a proce
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
+from fresh_process import run
 from torch import Tensor
 
 INTERPRETED = """
@@ -159,18 +157,6 @@ TOLERANCE = {
     # The interpreter cuts the last 16 bits off where a GPU rounds to the nearest.
     torch.bfloat16: (2**-7, 1e-5),
 }
-
-
-def run(script: str, *arguments: object, **variables: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def inputs(case: Case) -> tuple[Tensor, Tensor]:

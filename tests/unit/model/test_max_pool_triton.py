@@ -6,14 +6,12 @@ Triton decides when it is imported whether to interpret, so each way has a proce
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from fresh_process import run
 from torch import Tensor
 
 INTERPRETED = """
@@ -87,18 +85,6 @@ def expected(maps: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
     maps = maps.clone().requires_grad_()
     pooled = F.max_pool2d(maps, 3, stride=2, ceil_mode=True)
     return pooled.detach(), torch.autograd.grad(pooled, maps, gradient)[0]
-
-
-def run(script: str, *arguments: Path, **variables: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,10 @@ Triton decides when it is imported whether to interpret, so each way has a proce
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
+from fresh_process import run
 
 from pipeline.batches.choices import Choices
 from pipeline.batches.view_cutter import ViewCutter
@@ -59,18 +56,6 @@ CASES = {
     for dtype in (torch.float32, torch.bfloat16, torch.float16)
     for memory_format in (torch.contiguous_format, torch.channels_last)
 }
-
-
-def run(script, *arguments, **variables):
-    done = subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def inputs(size, crop, shape):

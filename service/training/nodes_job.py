@@ -61,7 +61,7 @@ def look_around(home: Path, marks: Path, living: list[Living]) -> ClusterReport:
             NodeReport(
                 name=node.name,
                 gpus_offered=node.gpus,
-                marks_missed=tuple(missed or ()),
+                marks_missed=tuple(missed if missed is not None else wrote),
                 clock_ahead_seconds=ahead,
                 clock_within_seconds=within,
                 unreached=tuple(unreached if unreached is not None else others),

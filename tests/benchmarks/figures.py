@@ -9,7 +9,6 @@ import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 # What a contender measured, in each of its turns.
@@ -27,12 +26,8 @@ def report(
     contenders: Mapping[str, Turns],
     figures: Mapping[str, float],
     targets: Mapping[str, Target],
-    also: Mapping[str, float] = MappingProxyType({}),
 ) -> int:
-    """Prints medians and spreads of all contenders and the verdict on each figure; gives the exit code.
-
-    Every figure has a target; those in `also` have none.
-    """
+    """Prints medians and spreads of all contenders and the verdict on each figure; gives the exit code."""
     rows = [
         {"name": name, figure: median(turns, figure), "spread": spread(turns, figure)}
         for name, turns in contenders.items()
@@ -47,10 +42,7 @@ def report(
     for name, each in held.items():
         mark = "held" if each["held"] else "NOT HELD"
         print(f"{name:44} {each['value']:16,.2f}  target {each['target']:<14,} {mark}", file=sys.stderr)
-    for name, value in also.items():
-        print(f"{name:44} {value:16,.2f}", file=sys.stderr)
-    found = {"machine": machine(), "rows": rows, "held": held, "also": dict(also)}
-    print(json.dumps({"benchmark": benchmark, **found}))
+    print(json.dumps({"benchmark": benchmark, "machine": machine(), "rows": rows, "held": held}))
     return 0 if all(each["held"] for each in held.values()) else 1
 
 

@@ -25,7 +25,13 @@ def cluster_findings(settings: Settings) -> Iterator[Finding]:
     try:
         report = _reported(cluster, settings)
     except ClusterUnreachableError as error:
-        yield Finding("nodes", Severity.BLOCKING, str(error), "set TANDEM_RAY_URL and TANDEM_RAY_TOKEN")
+        yield Finding(
+            "nodes",
+            Severity.BLOCKING,
+            str(error),
+            "set TANDEM_RAY_URL and TANDEM_RAY_TOKEN to the cluster's; the stack of 'tandem up' is one"
+            " machine, which 'tandem doctor' checks",
+        )
     else:
         yield from findings_of(report)
     finally:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Annotated
 
 import typer
 
 from service import logs
 from service.cli.server_options import Home, settings_with
-from service.http.listener import listen
+from service.http.listener import inherited, listen
 from service.huge_pages import restart_with_huge_pages
 
 
@@ -45,4 +44,4 @@ def serve(
     # What is imported until then is imported twice, and this is torch.
     from service.serving.app import serve as serve_models
 
-    serve_models(settings, listen(host, port) if fd is None else socket.socket(fileno=fd))
+    serve_models(settings, listen(host, port) if fd is None else inherited(fd))

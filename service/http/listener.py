@@ -24,6 +24,17 @@ def listen_together(host: str, port: int) -> socket.socket:
     return listener
 
 
+def inherited(descriptor: int) -> socket.socket:
+    """The bound socket that whoever started this process has left open; raises `StackError` without one."""
+    try:
+        return socket.socket(fileno=descriptor)
+    except OSError as error:
+        raise StackError(
+            f"--fd={descriptor} is not a socket that is open here ({error.strerror}): leave --fd out, and the"
+            " port is taken by --host and --port"
+        ) from error
+
+
 def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # A socket that says it is TCP: asyncio turns Nagle's algorithm off for such alone, and with it on, each

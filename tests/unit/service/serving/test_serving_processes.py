@@ -128,6 +128,13 @@ def test_a_taken_port_is_refused(serving: Serving) -> None:
     assert f"cannot listen on 127.0.0.1:{serving.port}" in done.stderr
 
 
+def test_a_descriptor_that_is_no_socket_is_refused(settings: Settings) -> None:
+    command = [TANDEM, "serve", "--fd", "77", "--home", str(settings.home)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 1
+    assert "--fd=77 is not a socket" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("cores", "count", "shares"),
     [

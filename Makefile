@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PEERS := .venv-peers
 SERVING_PEERS := .venv-serving-peers
+SECRETS := TANDEM_TOKEN TANDEM_METRICS_TOKEN RAY_AUTH_TOKEN POSTGRES_PASSWORD GRAFANA_PASSWORD
 SITE_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .DEFAULT_GOAL := help
@@ -69,7 +70,7 @@ format: $(READY) ## lay the code out as the checks want it
 env: .env ## random secrets for docker-compose, in .env
 
 .env:
-	@umask 077; $(PYTHON) -c 'from secrets import token_urlsafe as t; print(f"TANDEM_TOKEN={t(32)}\nRAY_AUTH_TOKEN={t(32)}")' > $@
+	@umask 077; $(PYTHON) -c 'from secrets import token_urlsafe as t; print(*(f"{name}={t(32)}" for name in "$(SECRETS)".split()), sep="\n")' > $@
 	@echo "wrote .env: keep it, and keep it to yourself"
 
 clean: ## remove the environments; datasets, runs and models stay

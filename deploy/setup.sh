@@ -2,8 +2,8 @@
 # Installs what Tandem runs on: the native libraries that FFCV is built against (apt), a virtual environment,
 # and the pinned Python packages. Run by `make setup`; a finished set-up is not run again until its inputs change.
 #   PYTHON=python3.12  another interpreter          VENV=folder  another place for the environment
-#   PACKAGE=editable   this checkout, with all that developing needs (the default)
-#   PACKAGE=wheel      the package alone, as it is shipped    PACKAGE=dependencies  what it depends on, without it
+#   PACKAGE=editable      this checkout, with all that developing needs (the default)
+#   PACKAGE=dependencies  what the package depends on, without it
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -45,11 +45,10 @@ echo "setup: installing the Python packages into $venv (a few minutes the first 
 "$venv/bin/python" -m pip install --quiet -c constraints.txt ./deploy/ffcv/opencv-python
 case ${PACKAGE:-editable} in
   editable) packages=(--editable '.[demo,dev,export]') ;;
-  wheel) packages=(.) ;;
   dependencies) mapfile -t packages < <("$python" -c '
 import tomllib
 print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")') ;;
-  *) fail "PACKAGE=$PACKAGE: choose editable, wheel or dependencies" ;;
+  *) fail "PACKAGE=$PACKAGE: choose editable or dependencies" ;;
 esac
 "$venv/bin/python" -m pip install --quiet -c constraints.txt "${packages[@]}"
 echo "setup: done"

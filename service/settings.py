@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     token: SecretStr | None = Field(
         default=None, description="a bearer token: the API accepts it with every scope, clients send it"
     )
+    metrics_token: SecretStr | None = Field(
+        default=None, description="a bearer token: the API accepts it for reading alone, as Prometheus does"
+    )
     database_url: str | None = Field(default=None, description="SQLAlchemy URL; by default SQLite in home")
     ray_url: str = Field(default="http://127.0.0.1:8265", description="Ray's dashboard: its Jobs API")
     ray_token: SecretStr | None = Field(default=None, description="what Ray was given as RAY_AUTH_TOKEN")

@@ -52,6 +52,8 @@ class ControlPlane:
         tokens = TokenStore(database)
         if settings.token is not None:
             tokens.accept("TANDEM_TOKEN", settings.token.get_secret_value(), SCOPES)
+        if settings.metrics_token is not None:
+            tokens.accept("TANDEM_METRICS_TOKEN", settings.metrics_token.get_secret_value(), ("read",))
         jobs = JobStore(database)
         cluster = RayCluster(settings.ray_url, settings.ray_token)
         serving = ServingClient(settings.serving_url)

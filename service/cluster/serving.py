@@ -1,4 +1,4 @@
-"""The serving process over HTTP, as the control plane asks it: ready? is this candidate fit? what is it?"""
+"""The serving processes over HTTP, as the control plane asks them: ready? is a candidate fit? what is it?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from service.cluster.replicas import Replicas
 from service.errors import ServingUnreachableError, UnfitCheckpointError
 
 CONNECT_SECONDS = 5.0
@@ -16,21 +17,20 @@ PING_SECONDS = 5.0
 
 
 class ServingClient:
-    """A serving process at a URL. Thread-safe, but for `forward`, which belongs to one event loop.
+    """Serving at a URL, by one process or several. Thread-safe, but for `forward`, of one event loop's.
 
     Every method raises `ServingUnreachableError` when nothing there answers as the serving process does.
     """
 
     def __init__(self, base_url: str) -> None:
         self._url = base_url
+        self._replicas = Replicas(base_url)
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         # The serving process is a neighbour: a proxy for the wider network has no business in between.
         self._http = httpx.Client(base_url=base_url, timeout=timeout, trust_env=False)
         # How many requests may wait is the serving process's own decision, and it says so with a 503.
         unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=64)
-        self._async_http = httpx.AsyncClient(
-            base_url=base_url, timeout=timeout, limits=unlimited, trust_env=False
-        )
+        self._async_http = httpx.AsyncClient(timeout=timeout, limits=unlimited, trust_env=False)
 
     def ping(self) -> None:
         """Returns when the serving process is ready to classify."""
@@ -43,8 +43,18 @@ class ServingClient:
         self._have_loaded(f"/internal/candidates/{candidate}/check")
 
     def make_ready(self, name: str, version: int) -> None:
-        """Has a version in memory; raises `UnfitCheckpointError` when it does not load."""
-        self._have_loaded(f"/internal/models/{name}/versions/{version}/load")
+        """Has a version in the memory of every process; raises `UnfitCheckpointError` when it does not load.
+
+        Where some answer, one that does not will load it when it is asked about photos again.
+        """
+        replicas, silent = self._all(), []
+        for replica in replicas:
+            try:
+                self._have_loaded(f"{replica}/internal/models/{name}/versions/{version}/load")
+            except ServingUnreachableError as error:
+                silent.append(error)
+        if len(silent) == len(replicas):
+            raise silent[0]
 
     async def forward(
         self,
@@ -54,13 +64,23 @@ class ServingClient:
         headers: Sequence[tuple[bytes, bytes]],
         body: bytes,
     ) -> httpx.Response:
-        """Sends a request on, and returns the answer whatever it is."""
+        """Sends a request on to whoever has least to do, and returns the answer whatever it is."""
         try:
-            return await self._async_http.request(
-                method, path, params=params, content=body, headers=list(headers)
-            )
-        except httpx.HTTPError as error:
+            replicas = await self._replicas.by_work()
+        except OSError as error:
             raise self._silent(error) from error
+        for replica in replicas:
+            with self._replicas.working(replica):
+                try:
+                    return await self._async_http.request(
+                        method, replica + path, params=params, content=body, headers=list(headers)
+                    )
+                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                    # It has seen nothing of the request: another may answer.
+                    unreached = error
+                except httpx.HTTPError as error:
+                    raise self._silent(error) from error
+        raise self._silent(unreached) from unreached
 
     def close(self) -> None:
         """Closes all connections but those of `forward`."""
@@ -70,6 +90,12 @@ class ServingClient:
         """Closes all connections, on the event loop that `forward` belongs to."""
         self.close()
         await self._async_http.aclose()
+
+    def _all(self) -> list[str]:
+        try:
+            return self._replicas.all()
+        except OSError as error:
+            raise self._silent(error) from error
 
     def _have_loaded(self, path: str) -> None:
         response = self._send("POST", path)
@@ -84,7 +110,7 @@ class ServingClient:
         except httpx.HTTPError as error:
             raise self._silent(error) from error
 
-    def _silent(self, error: httpx.HTTPError) -> ServingUnreachableError:
+    def _silent(self, error: Exception) -> ServingUnreachableError:
         return ServingUnreachableError(
             f"the serving process at {self._url} does not answer ({error or type(error).__name__}):"
             " is it running? Start it with 'tandem up' or 'tandem serve'"

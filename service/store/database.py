@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import alembic.command
 import alembic.config
@@ -23,6 +24,8 @@ from service.errors import DatabaseUnavailableError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SQLITE_BUSY_SECONDS = 30
+# Some hosts that are gone do not even refuse; a cluster laid out without a locale tells no encoding.
+POSTGRES_OPTIONS: Final = {"connect_timeout": 5, "client_encoding": "utf8"}
 
 
 class Database:
@@ -83,6 +86,9 @@ def _said(error: SQLAlchemyError) -> str:
 
 
 def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        given = {name: value for name, value in POSTGRES_OPTIONS.items() if name not in url.query}
+        return create_engine(url, pool_pre_ping=True, json_deserializer=from_json, connect_args=given)
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True, json_deserializer=from_json)
     patience = {} if "timeout" in url.query else {"timeout": SQLITE_BUSY_SECONDS}

@@ -7,9 +7,10 @@ import secrets
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from service.domain.job_folder import now
+from service.errors import ConflictError
 from service.store.database import Database
 from service.store.tables import TokenRow
 
@@ -25,6 +26,14 @@ class Caller(NamedTuple):
     scopes: frozenset[str]
 
 
+class Token(NamedTuple):
+    """What can be told of a token."""
+
+    name: str
+    scopes: tuple[str, ...]
+    created_at: str
+
+
 class TokenStore:
     """The tokens in the database; `changes` counts what this store itself has changed of them."""
 
@@ -35,15 +44,41 @@ class TokenStore:
     def create(self, name: str, scopes: Iterable[Scope]) -> str:
         """Makes a token, stores its hash and returns the token: it cannot be read again."""
         token = f"tdm_{secrets.token_urlsafe(32)}"
-        self.accept(name, token, scopes)
+        with self._database.transaction() as session:
+            session.add(self._row(name, token, scopes))
+        self.changes += 1
         return token
 
     def accept(self, name: str, token: str, scopes: Iterable[Scope]) -> None:
-        """Makes a token chosen elsewhere valid; doing so again changes only its name and scopes."""
-        row = TokenRow(hash=self.key_of(token), name=name, scopes=sorted(scopes), created_at=now())
+        """Makes a token chosen elsewhere valid, in the place of any other of its name."""
+        row = self._row(name, token, scopes)
+        others = delete(TokenRow).where(TokenRow.name == name, TokenRow.hash != row.hash)
         with self._database.transaction() as session:
+            session.execute(others)
             session.merge(row)
         self.changes += 1
+
+    def listed(self) -> list[Token]:
+        """All tokens, oldest first."""
+        query = select(TokenRow.name, TokenRow.scopes, TokenRow.created_at).order_by(TokenRow.created_at)
+        with self._database.reading() as connection:
+            return [Token(row.name, tuple(row.scopes), row.created_at) for row in connection.execute(query)]
+
+    def revoke(self, name: str) -> int:
+        """Makes every token of a name invalid; returns how many there were.
+
+        Raises `ConflictError` where none would be left: the API would then ask nobody for one.
+        """
+        with self._database.transaction() as session:
+            revoked = session.execute(delete(TokenRow).where(TokenRow.name == name).returning(TokenRow.hash))
+            count = len(revoked.all())
+            if count and session.scalar(select(TokenRow.hash).limit(1)) is None:
+                raise ConflictError(
+                    f"no token is left without {name!r}, and the API would answer whoever asks: make another"
+                    " first, with 'tandem token create'"
+                )
+        self.changes += 1
+        return count
 
     def find(self, token: str) -> Caller | None:
         """Whose a token is and what it may do; None when it is not known."""
@@ -57,6 +92,10 @@ class TokenStore:
     def any_exist(self) -> bool:
         with self._database.reading() as connection:
             return connection.scalar(select(TokenRow.hash).limit(1)) is not None
+
+    @classmethod
+    def _row(cls, name: str, token: str, scopes: Iterable[Scope]) -> TokenRow:
+        return TokenRow(hash=cls.key_of(token), name=name, scopes=sorted(scopes), created_at=now())
 
     @staticmethod
     def key_of(token: str) -> str:

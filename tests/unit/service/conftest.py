@@ -75,11 +75,11 @@ class Postgres:
         )
         self._run("pg_ctl", "-w", "-o", options, "-l", str(self._home / "log"), "start")
 
-    def new_database(self) -> str:
+    def new_database(self, options: str = "") -> str:
         """The URL of an empty database."""
         name = f"tandem_{uuid.uuid4().hex}"
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+            connection.execute(f"CREATE DATABASE {name} {options}")  # type: ignore[arg-type]
         return self._address(name)
 
     def stop(self) -> None:

@@ -9,7 +9,7 @@ SECRETS := TANDEM_TOKEN TANDEM_METRICS_TOKEN RAY_AUTH_TOKEN POSTGRES_PASSWORD GR
 SITE_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test chaos bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving format env clean
+.PHONY: help setup demo compose-demo check test chaos bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving format env clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ $(READY): pyproject.toml constraints.txt deploy/setup.sh $(wildcard deploy/ffcv/
 
 demo: $(READY) ## prepare, train, publish and classify real photos (DATA=folder for your own, KEEP=1 to leave it up)
 	$(BIN)/tandem demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
+
+compose-demo: $(READY) ## the same in docker-compose's containers, the image built first where it is not there
+	$(BIN)/tandem demo --compose $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
 
 check: $(READY) ## format, lint, types and arrows
 	$(BIN)/ruff format --check .

@@ -9,7 +9,7 @@ SECRETS := TANDEM_TOKEN TANDEM_METRICS_TOKEN RAY_AUTH_TOKEN POSTGRES_PASSWORD GR
 SITE_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo compose-demo check test chaos bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving format env clean
+.PHONY: help setup demo compose-demo check test chaos test-compose bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving format env clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ test: check ## the checks, then every test
 
 chaos: $(READY) ## a training run killed in every way, TIMES times each (10): an hour or so
 	$(BIN)/python tests/chaos/chaos.py $(if $(TIMES),--times $(TIMES))
+
+test-compose: $(READY) ## docker-compose's cluster with its parts killed, cut off and filled up (ONLY="name" for one row)
+	PYTHONPATH=tests/chaos $(BIN)/python tests/chaos/compose/fault_table.py $(if $(ONLY),--only "$(ONLY)")
 
 bench-prepare: $(READY) ## photos prepared per second and memory held, beside the usual way (PHOTOS=folder)
 	$(BIN)/python tests/benchmarks/bench_prepare.py $(if $(PHOTOS),--photos "$(PHOTOS)")

@@ -13,7 +13,6 @@ from service.domain.spec import RunSpec
 from service.domain.state import RESUMABLE, JobState
 from service.domain.storage import remove_folder, require_folder
 from service.errors import ConflictError
-from service.operations.allocation import require_room
 from service.operations.resolve import resolve
 from service.settings import Settings
 from service.store.jobs import Idempotency, JobStore, new_job_id
@@ -56,8 +55,8 @@ class RunOperations:
         """Queues a run that ended before its time again; it goes on from its newest checkpoint.
 
         Raises `ConflictError` for a run that still works or has succeeded, and where its dataset is another
-        by now, for it would not go on as it began; `InfeasibleError` when the cluster has lost what the run
-        needs, `StorageUnavailableError` and `ClusterUnreachableError`.
+        by now, for it would not go on as it began; `StorageUnavailableError`. Nodes that the cluster has lost
+        are waited for in the queue: they may be on their way back.
         """
         _require_resumable(job.id, job.state)
         job.work.require_storage()
@@ -65,7 +64,6 @@ class RunOperations:
             raise ConflictError(f"the folder of run {job.id} is gone: start a new run")
         run = ResolvedRun.model_validate_json(job.work.specification.read_text())
         _require_same_dataset(run.dataset)
-        require_room(run.allocation, self._cluster.resources())
         with self._jobs.editing(job.id) as edit:
             _require_resumable(job.id, edit.state)
             job.work.clear_ending()

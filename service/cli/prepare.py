@@ -22,6 +22,7 @@ from pipeline.shards.prepare import prepare
 from service.cli.errors import BadArgumentsError
 from service.cli.output import duration, print_json, remarks, results
 from service.cli.preparation_display import PreparationDisplay
+from service.settings import Settings
 
 _DEFAULTS = PrepareConfig()
 
@@ -113,6 +114,7 @@ def prepare_dataset(
         name=name or out.absolute().name,
         val=None if val is None else SourceConfig(path=val),
         force=force,
+        storage=Settings().storage_of(out.absolute()),
     )
     began = time.monotonic()
     try:

@@ -83,4 +83,4 @@ def may_pass(error: Exception) -> bool:
 
 
 def one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    return " ".join(str(error).split())[:500]

@@ -7,8 +7,10 @@ import os
 import shutil
 import uuid
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from pipeline.errors import StorageUnavailableError
 from pipeline.shards.durable import sync
 from pipeline.storage.opened import open_store
 from pipeline.storage.stored_files import STORAGE_FILE, FileRecord, StoredFiles, new_url
@@ -44,13 +46,14 @@ def store_folder(made: Path, target: Path, large: Collection[str], url: str) -> 
         sync(unfinished)
         unfinished.rename(target)
     except BaseException:
-        remove_stored(unfinished)
+        with suppress(StorageUnavailableError):
+            remove_stored(unfinished)
         raise
     sync(target.parent)
 
 
 def remove_stored(folder: Path) -> None:
-    """Removes a folder with all it holds, and what it and the folders in it have in object storage.
+    """Removes a folder with all it holds, and before it what it has in object storage.
 
     Of a link, the link alone: what it leads to is not ours. Raises `StorageUnavailableError` where storage
     does not answer: the folder is there still, and the same again goes on. Raises OSError as rmtree does.
@@ -58,12 +61,15 @@ def remove_stored(folder: Path) -> None:
     if folder.is_symlink():
         folder.unlink()
         return
-    for place, _, files in os.walk(folder):
-        if STORAGE_FILE in files:
-            stored = StoredFiles.of(Path(place))
-            assert stored is not None, "it was there, and nobody else removes it"
-            open_store(stored.url).delete_all()
+    remove_objects_of(folder)
     shutil.rmtree(folder)
+
+
+def remove_objects_of(folder: Path) -> None:
+    """Removes what a folder, and the folders in it, have in object storage. Nobody reads it any more."""
+    for place, _, files in os.walk(folder):
+        if STORAGE_FILE in files and (stored := StoredFiles.of(Path(place))) is not None:
+            open_store(stored.url).delete_all()
 
 
 def _record(file: Path) -> FileRecord:

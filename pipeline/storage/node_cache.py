@@ -67,7 +67,7 @@ class NodeCache:
             raise NodeCacheUnusableError(
                 f"{folder} cannot hold files ({error.strerror}): set TANDEM_CACHE to another folder"
             ) from error
-        self._limit_bytes = limit_bytes or shutil.disk_usage(folder).total // 2
+        self.limit_bytes = limit_bytes or shutil.disk_usage(folder).total // 2
 
     @classmethod
     def of_this_node(cls) -> NodeCache:
@@ -165,7 +165,7 @@ class NodeCache:
         with self._alone():
             others = [entry for entry in self._entries() if entry.path.name not in wanted]
             in_use = sum(entry.size_bytes for entry in others if not _removed(entry.path, only_asked=True))
-        if sum(wanted.values()) + in_use > self._limit_bytes:
+        if sum(wanted.values()) + in_use > self.limit_bytes:
             raise self._full(sum(wanted.values()), in_use)
 
     def _make_room(self, file: StoredFile, descriptor: int) -> None:
@@ -176,17 +176,17 @@ class NodeCache:
             entries = sorted(self._entries(), key=lambda entry: entry.used_at)
             total = sum(entry.size_bytes for entry in entries)
             for entry in entries:
-                if total <= self._limit_bytes:
+                if total <= self.limit_bytes:
                     return
                 if _removed(entry.path):
                     total -= entry.size_bytes
-            if total > self._limit_bytes:
+            if total > self.limit_bytes:
                 raise self._full(file.size_bytes, total - file.size_bytes)
 
     def _full(self, needed_bytes: int, in_use_bytes: int) -> NodeCacheFullError:
         return NodeCacheFullError(
             f"{needed_bytes:,} bytes of object storage do not fit into {self._folder}, which may hold"
-            f" {self._limit_bytes:,} and has {in_use_bytes:,} in use: raise TANDEM_CACHE_BYTES, or set"
+            f" {self.limit_bytes:,} and has {in_use_bytes:,} in use: raise TANDEM_CACHE_BYTES, or set"
             " TANDEM_CACHE to a larger disk"
         )
 

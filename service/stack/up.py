@@ -122,6 +122,9 @@ def _commands(settings: Settings) -> list[Command]:
     assert dashboard is not None
     token = settings.ray_token.get_secret_value()
     tandem = str(Path(sys.executable).with_name("tandem"))
+    of_node = {"TANDEM_CACHE": str(settings.cache)}
+    if settings.cache_bytes is not None:
+        of_node["TANDEM_CACHE_BYTES"] = str(settings.cache_bytes)
     environment = {
         "TANDEM_HOME": str(settings.home),
         "TANDEM_HOST": settings.host,
@@ -130,11 +133,13 @@ def _commands(settings: Settings) -> list[Command]:
         "TANDEM_RAY_TOKEN": token,
         "TANDEM_SERVING_URL": settings.serving_url,
         "TANDEM_SOURCE_ROOTS": ":".join(settings.source_roots),
+        "TANDEM_STORAGE": settings.storage or "",
+        **of_node,
     }
     logs = settings.logs
     serve = [tandem, "serve", "--host", "127.0.0.1", "--port", str(serving)]
     return [
-        ray_head(settings.home, dashboard, token),
+        ray_head(settings.home, dashboard, token, of_node),
         Command("serving", serve, {**environment, **HUGE_PAGES}, logs / "serving.log"),
         Command("api", [tandem, "api"], environment, logs / "api.log"),
     ]

@@ -1,10 +1,11 @@
 """Published models: a folder each, with a folder for every version and a file of aliases.
 
-<root>/<name>/<version>/{weights.safetensors, model.json}      versions count from 1 and never change
+<root>/<name>/<version>/{weights.safetensors, model.json}      versions count from 1 and never change;
+                                                               storage.json where the weights are elsewhere
 <root>/<name>/aliases.json                                     {alias: {version, assigned_at}}
 <root>/<name>/last_version.json                                {version}: the highest there has been
 <root>/.candidate-<id>/                                        a version in the making; nobody lists it
-<root>/.removed-<id>/                                          a version on its way out
+<root>/.<version>.<id>.deleted/                                a version on its way out
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from service.domain.names import NAME_PATTERN, is_version_number
 from service.domain.storage import require_folder
 from service.errors import ConflictError, FieldProblem, InvalidSpecError, NotFoundError
 from service.store.remembered import Remembered
+from service.store.trash import discard, empty_trash, trash_of
 
 PRODUCTION = "production"
 CANDIDATE_PATTERN = r"\.candidate-[0-9a-f]{32}"
@@ -155,9 +156,9 @@ class ModelStore:
                     " at another version, or remove it, first"
                 )
             # Out of sight as a whole, and then away.
-            doomed = folder.rename(self._root / f".removed-{uuid.uuid4().hex}")
+            folder.rename(self._root / trash_of(folder).name)
             sync(self._root / name)
-        shutil.rmtree(doomed)
+        empty_trash(self._root)
 
     def require_storage(self) -> None:
         """Raises `StorageUnavailableError` when the folder of all models is not there."""
@@ -167,11 +168,16 @@ class ModelStore:
     def candidate(self) -> Iterator[Path]:
         """An empty folder to make a version in, gone with all it holds unless `adopt` has taken it."""
         folder = self._root / f".candidate-{uuid.uuid4().hex}"
-        folder.mkdir(parents=True)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        self._root.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as held:
+            with _alone_in(self._root):
+                self._discard_abandoned()
+                folder.mkdir()
+                held.enter_context(_alone_in(folder))
+            try:
+                yield folder
+            finally:
+                discard(folder)
 
     def candidate_folder(self, candidate: str) -> Path:
         """The folder of a candidate that is being made, by its own name."""
@@ -196,6 +202,12 @@ class ModelStore:
             candidate.rename(folder / str(version))
             sync(folder)
         return published
+
+    def _discard_abandoned(self) -> None:
+        """Removes candidates of processes that were killed: those at work hold theirs."""
+        for left in self._root.glob(".candidate-*"):
+            with suppress(BlockingIOError, FileNotFoundError), _alone_in(left, waiting=False):
+                discard(left)
 
     def _numbers(self, name: str) -> Sequence[int]:
         try:
@@ -240,11 +252,14 @@ def _is_name(name: str) -> bool:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Holds the folder's lock: of all threads and processes, one at a time changes a model."""
+def _alone_in(folder: Path, *, waiting: bool = True) -> Iterator[None]:
+    """Holds the folder's lock: of all threads and processes, one at a time changes a model, or makes it.
+
+    Raises BlockingIOError where another has it and this is not `waiting`.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX if waiting else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(descriptor)

@@ -48,7 +48,7 @@ class ObjectServer:
         body: bytes = self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
         return body
 
-    def keys(self) -> list[str]:
+    def object_keys(self) -> list[str]:
         """Of all objects but those that only stand for a folder."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
         found = [entry["Key"] for page in pages for entry in page.get("Contents", [])]

@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 
 from pipeline.errors import NodeCacheFullError, NodeCacheUnusableError, StoredFileDamagedError
 from pipeline.shards.durable import sync
+from pipeline.storage.file_lock import held_if_there, is_at, locked, opened, removed
 from pipeline.storage.opened import open_store
 from pipeline.storage.settings import CacheSettings
 from pipeline.storage.stored_files import StoredFile
@@ -99,7 +100,7 @@ class NodeCache:
         """An empty folder on this node's disk, gone afterwards; so are those that killed processes left."""
         with self._alone():
             for left in self._scratch.iterdir():
-                with suppress(OSError), _opened(left) as descriptor:
+                with suppress(OSError), opened(left) as descriptor:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(left, ignore_errors=True)
             folder = Path(tempfile.mkdtemp(dir=self._scratch))
@@ -115,13 +116,13 @@ class NodeCache:
         """A descriptor whose shared lock keeps the file in the cache; fetches it first where it is not."""
         path, partial = self._files / str(file.checksum), self._fetching / str(file.checksum)
         while True:
-            descriptor = _held_if_there(path)
+            descriptor = held_if_there(path)
             if descriptor is not None:
                 os.utime(descriptor)
                 return descriptor
             descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                if _locked(descriptor) and _is_at(descriptor, partial):
+                if locked(descriptor) and is_at(descriptor, partial):
                     if not path.exists():
                         self._fetch(file, descriptor, partial)
                         partial.rename(path)
@@ -130,7 +131,7 @@ class NodeCache:
                         partial.unlink()
                 # From here on a lease: for who has fetched it, and, once that is done, for who has waited.
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
-                if _is_at(descriptor, path):
+                if is_at(descriptor, path):
                     return descriptor
             except BaseException:
                 os.close(descriptor)
@@ -164,7 +165,7 @@ class NodeCache:
         wanted = {str(file.checksum): file.size_bytes for file in files}
         with self._alone():
             others = [entry for entry in self._entries() if entry.path.name not in wanted]
-            in_use = sum(entry.size_bytes for entry in others if not _removed(entry.path, only_asked=True))
+            in_use = sum(entry.size_bytes for entry in others if not removed(entry.path, only_asked=True))
         if sum(wanted.values()) + in_use > self.limit_bytes:
             raise self._full(sum(wanted.values()), in_use)
 
@@ -178,7 +179,7 @@ class NodeCache:
             for entry in entries:
                 if total <= self.limit_bytes:
                     return
-                if _removed(entry.path):
+                if removed(entry.path):
                     total -= entry.size_bytes
             if total > self.limit_bytes:
                 raise self._full(file.size_bytes, total - file.size_bytes)
@@ -202,59 +203,9 @@ class NodeCache:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        with _opened(self._folder / "lock", os.O_RDWR | os.O_CREAT) as descriptor:
+        with opened(self._folder / "lock", os.O_RDWR | os.O_CREAT) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
-
-
-def _held_if_there(path: Path) -> int | None:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    # It may have been let go of before the lock was there.
-    if _is_at(descriptor, path):
-        return descriptor
-    os.close(descriptor)
-    return None
-
-
-def _removed(path: Path, *, only_asked: bool = False) -> bool:
-    """Removes a file that nobody holds; whether it did, or, `only_asked`, whether it could."""
-    try:
-        with _opened(path) as descriptor:
-            if not _locked(descriptor):
-                return False
-            if not only_asked:
-                path.unlink()
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-@contextmanager
-def _opened(path: Path, flags: int = os.O_RDONLY) -> Iterator[int]:
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _close_all(descriptors: Sequence[int]) -> None:

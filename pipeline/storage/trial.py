@@ -19,6 +19,8 @@ def try_storage(url: str) -> None:
     Raises `StorageUnavailableError` saying what of it does not work, and what to check.
     """
     store = open_store(new_url(f"{url}/.trial"))
+    # Asked first, for a transfer would be tried again and again where nobody answers.
+    store.sizes_bytes()
     with tempfile.NamedTemporaryFile() as file:
         file.write(_CONTENT)
         file.flush()

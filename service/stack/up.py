@@ -16,6 +16,7 @@ import httpx
 import structlog
 from pydantic import SecretStr
 
+from pipeline.storage.trial import try_storage
 from service.errors import StackError
 from service.http.listener import listen
 from service.huge_pages import HUGE_PAGES
@@ -77,8 +78,11 @@ class Stack:
 def local_stack(settings: Settings) -> Iterator[Stack]:
     """Starts the stack, yields it ready, and leaves no process behind.
 
-    Raises `StackError` for a taken port, a home that another stack uses, or a part that does not start.
+    Raises `StackError` for a taken port, a home that another stack uses, or a part that does not start, and
+    `StorageUnavailableError` for object storage that cannot be used.
     """
+    if settings.storage is not None:
+        try_storage(settings.storage)
     settings.home.mkdir(parents=True, exist_ok=True)
     listen(settings.host, settings.port).close()
     with ExitStack() as ending:

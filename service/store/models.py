@@ -10,9 +10,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +26,7 @@ from service.domain.job_folder import write_json
 from service.domain.names import NAME_PATTERN, is_version_number
 from service.domain.storage import require_folder
 from service.errors import ConflictError, FieldProblem, InvalidSpecError, NotFoundError
+from service.store.folder_lock import alone_in
 from service.store.remembered import Remembered
 from service.store.trash import discard, empty_trash, trash_of
 
@@ -124,7 +123,7 @@ class ModelStore:
         """Points an alias at a version, from one moment to the next."""
         check_alias(alias)
         self.folder(name, version)
-        with _alone_in(self._root / name):
+        with alone_in(self._root / name):
             # It may have been removed while another held the lock.
             self.folder(name, version)
             moment = datetime.now(UTC).isoformat(timespec="microseconds")
@@ -133,7 +132,7 @@ class ModelStore:
 
     def remove_alias(self, name: str, alias: str) -> None:
         self.versions(name)
-        with _alone_in(self._root / name):
+        with alone_in(self._root / name):
             aliases = dict(self._read_aliases(name))
             if alias not in aliases:
                 raise NotFoundError(f"model {name!r} has no alias {alias!r}")
@@ -146,7 +145,7 @@ class ModelStore:
         Raises `ConflictError` while an alias names it.
         """
         folder = self.folder(name, version)
-        with _alone_in(self._root / name):
+        with alone_in(self._root / name):
             naming = sorted(
                 alias for alias, named in self._read_aliases(name).items() if named.version == version
             )
@@ -170,10 +169,10 @@ class ModelStore:
         folder = self._root / f".candidate-{uuid.uuid4().hex}"
         self._root.mkdir(parents=True, exist_ok=True)
         with ExitStack() as held:
-            with _alone_in(self._root):
+            with alone_in(self._root):
                 self._discard_abandoned()
                 folder.mkdir()
-                held.enter_context(_alone_in(folder))
+                held.enter_context(alone_in(folder))
             try:
                 yield folder
             finally:
@@ -192,7 +191,7 @@ class ModelStore:
             raise InvalidSpecError([FieldProblem("name", f"{description.name!r} cannot name a model")])
         folder = self._root / description.name
         folder.mkdir(exist_ok=True)
-        with _alone_in(folder):
+        with alone_in(folder):
             version = max(self._last_version(description.name), *self._numbers(description.name), 0) + 1
             published = description.model_copy(update={"version": version})
             published.save(candidate)
@@ -206,7 +205,7 @@ class ModelStore:
     def _discard_abandoned(self) -> None:
         """Removes candidates of processes that were killed: those at work hold theirs."""
         for left in self._root.glob(".candidate-*"):
-            with suppress(BlockingIOError, FileNotFoundError), _alone_in(left, waiting=False):
+            with suppress(BlockingIOError, FileNotFoundError), alone_in(left, waiting=False):
                 discard(left)
 
     def _numbers(self, name: str) -> Sequence[int]:
@@ -249,17 +248,3 @@ def check_alias(alias: str) -> None:
 
 def _is_name(name: str) -> bool:
     return re.fullmatch(NAME_PATTERN, name) is not None
-
-
-@contextmanager
-def _alone_in(folder: Path, *, waiting: bool = True) -> Iterator[None]:
-    """Holds the folder's lock: of all threads and processes, one at a time changes a model, or makes it.
-
-    Raises BlockingIOError where another has it and this is not `waiting`.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if waiting else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)

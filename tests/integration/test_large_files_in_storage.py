@@ -97,6 +97,20 @@ def test_from_photos_to_answers_and_back_to_nothing(
     assert index.state is JobState.SUCCEEDED, index.reason
     assert len(client.similar([photo], model="paints", top_k=5).photos[0].nearest) == 5
 
+    exported = tmp_path / "paints.pt"
+    done = tandem(
+        "export",
+        "paints",
+        "--format",
+        "torchscript",
+        "--out",
+        exported,
+        TANDEM_HOME=str(home),
+        **server.environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "64 validation photos of dataset 'paints'" in done.stdout
+
     assert large_files(home) == []
     inspected(home / "datasets" / "paints", server, tmp_path / "elsewhere")
 

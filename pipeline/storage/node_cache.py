@@ -86,7 +86,9 @@ class NodeCache:
         held: list[int] = []
         threads = ThreadPoolExecutor(_FETCHED_AT_ONCE, thread_name_prefix="fetch")
         try:
-            list(threads.map(lambda file: held.append(self._hold(file)), files))
+            # The first alone: where nobody answers, many would be longer in finding that out.
+            held.extend(map(self._hold, files[:1]))
+            list(threads.map(lambda file: held.append(self._hold(file)), files[1:]))
         except BaseException:
             threads.shutdown(cancel_futures=True)
             _close_all(held)

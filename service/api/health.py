@@ -35,6 +35,7 @@ def readyz(plane: Plane, response: Response) -> Readiness:
     def storage() -> None:
         for folder in plane.settings.folders:
             require_folder(folder)
+        plane.object_storage.require()
 
     checks = {
         "database": database,

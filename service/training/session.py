@@ -68,7 +68,7 @@ class Session:
         self._stall = StallWatch(run.model.num_classes)
         self._agreement, self._share, self._network = agreement, share, network
         self._checkpoints = RunCheckpoints(
-            folder, run.spec.checkpoint.keep, network, self._trainer, mean_image
+            folder, run.spec.checkpoint.keep, network, self._trainer, mean_image, run.storage
         )
         self._reporter = (
             Reporter(

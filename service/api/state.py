@@ -79,7 +79,7 @@ class ControlPlane:
             indexes=indexes,
             models=models,
             reconciler=Reconciler(jobs, cluster, models),
-            metrics=Metrics(jobs),
+            metrics=Metrics(settings, jobs),
             rate_limit=RateLimit(settings.requests_per_second),
         )
 

@@ -73,11 +73,10 @@ format: $(READY) ## lay the code out as the checks want it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-env: .env ## random secrets for docker-compose, in .env
-
-.env:
-	@umask 077; $(PYTHON) -c 'from secrets import token_urlsafe as t; print(*(f"{name}={t(32)}" for name in "$(SECRETS)".split()), sep="\n")' > $@
-	@echo "wrote .env: keep it, and keep it to yourself"
+env: ## random secrets for docker-compose, in .env: those that it does not hold yet
+	@umask 077; touch .env; for name in $(SECRETS); do grep -q "^$$name=." .env \
+	  || { echo "$$name=$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))')" >> .env; echo "added $$name"; }; done
+	@echo "the secrets are in .env: keep it, and keep it to yourself"
 
 clean: ## remove the environments; datasets, runs and models stay
 	rm -rf $(VENV) $(PEERS) $(SERVING_PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -9,7 +9,7 @@ SECRETS := TANDEM_TOKEN TANDEM_METRICS_TOKEN RAY_AUTH_TOKEN POSTGRES_PASSWORD GR
 SITE_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo compose-demo check test chaos test-compose bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving format env clean
+.PHONY: help setup demo compose-demo check test chaos test-compose bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving bench-cluster format env clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ bench-prepare: $(READY) ## photos prepared per second and memory held, beside th
 	$(BIN)/python tests/benchmarks/bench_prepare.py $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 peers: $(PEERS)/ready ## the loaders that bench-loader measures beside ours, in an environment on top of .venv
+
+bench-cluster: $(READY) ## docker-compose's cluster with one, two and three worker containers (PHOTOS=folder)
+	$(BIN)/python tests/benchmarks/bench_cluster.py $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 serving-peers: $(SERVING_PEERS)/ready ## the servers that bench-serving measures beside ours, in another such environment
 

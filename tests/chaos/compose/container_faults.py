@@ -32,6 +32,7 @@ class Fault(NamedTuple):
 
     strike: Callable[[Cluster, Run], Finding]
     states: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def crash_worker(cluster: Cluster, _: Run) -> Finding:
@@ -97,6 +98,7 @@ def judge(course: Course, undisturbed: Course, fault: Fault, found: Finding) -> 
             ("other losses or steps", course.equals(undisturbed)),
             ("events missed or told twice", course.told_once),
             *((f"never {state}", state in course.states) for state in fault.states),
+            *((f"no warning {code}", code in course.warnings) for code in fault.warnings),
         )
         if not fits
     ]

@@ -38,6 +38,7 @@ class Course:
     validations: list[tuple[Any, ...]]
     event_ids: list[int]
     states: list[str]
+    warnings: list[str]
 
     @property
     def succeeded(self) -> bool:
@@ -92,6 +93,7 @@ def train(cluster: Cluster, strike: Strike | None = None) -> Course:
         ],
         event_ids=[event.id for event in events if event.id is not None],
         states=[event.data["state"] for event in events if event.kind is EventKind.STATE],
+        warnings=[event.data["code"] for event in events if event.kind is EventKind.WARNING],
     )
 
 

@@ -9,7 +9,7 @@ SECRETS := TANDEM_TOKEN TANDEM_METRICS_TOKEN RAY_AUTH_TOKEN POSTGRES_PASSWORD GR
 SITE_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test chaos bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving bench-image format env clean
+.PHONY: help setup demo compose-demo check test chaos test-compose bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving bench-image format env clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,9 @@ $(READY): pyproject.toml constraints.txt deploy/setup.sh $(wildcard deploy/ffcv/
 demo: $(READY) ## prepare, train, publish and classify real photos (DATA=folder for your own, KEEP=1 to leave it up)
 	$(BIN)/tandem demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
 
+compose-demo: $(READY) ## the same in docker-compose's containers, the image built first where it is not there
+	$(BIN)/tandem demo --compose $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
+
 check: $(READY) ## format, lint, types and arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -34,6 +37,9 @@ test: check ## the checks, then every test
 
 chaos: $(READY) ## a training run killed in every way, TIMES times each (10): an hour or so
 	$(BIN)/python tests/chaos/chaos.py $(if $(TIMES),--times $(TIMES))
+
+test-compose: $(READY) ## docker-compose's cluster with its parts killed, cut off and filled up (ONLY="name" for one row)
+	PYTHONPATH=tests/chaos $(BIN)/python tests/chaos/compose/fault_table.py $(if $(ONLY),--only "$(ONLY)")
 
 bench-prepare: $(READY) ## photos prepared per second and memory held, beside the usual way (PHOTOS=folder)
 	$(BIN)/python tests/benchmarks/bench_prepare.py $(if $(PHOTOS),--photos "$(PHOTOS)")
@@ -70,11 +76,10 @@ format: $(READY) ## lay the code out as the checks want it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-env: .env ## random secrets for docker-compose, in .env
-
-.env:
-	@umask 077; $(PYTHON) -c 'from secrets import token_urlsafe as t; print(*(f"{name}={t(32)}" for name in "$(SECRETS)".split()), sep="\n")' > $@
-	@echo "wrote .env: keep it, and keep it to yourself"
+env: ## random secrets for docker-compose, in .env: those that it does not hold yet
+	@umask 077; touch .env; for name in $(SECRETS); do grep -q "^$$name=." .env \
+	  || { echo "$$name=$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))')" >> .env; echo "added $$name"; }; done
+	@echo "the secrets are in .env: keep it, and keep it to yourself"
 
 clean: ## remove the environments; datasets, runs and models stay
 	rm -rf $(VENV) $(PEERS) $(SERVING_PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -21,10 +21,13 @@ from typing import Final, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
-from usearch.index import Index
 
 from model.errors import BadIndexError
 from model.published import what_is_wrong
+from model.usearch_import import usearch_import
+
+with usearch_import():
+    from usearch.index import Index
 
 DESCRIPTION_FILE: Final = "index.json"
 _GRAPH_FILE: Final = "index.usearch"

@@ -23,6 +23,37 @@ class SourceLostError(PipelineError):
     code = "source_lost"
 
 
+class StorageUnavailableError(PipelineError):
+    """Object storage that does not answer, or does not let this process do what it has to."""
+
+    code = "storage_unavailable"
+
+
+class StoredFileDamagedError(PipelineError):
+    """A file that is not in object storage as it was written: its URL, and what is wrong with it."""
+
+    code = "stored_file_damaged"
+
+    def __init__(self, url: str, detail: str) -> None:
+        super().__init__(url, detail)
+        self.url, self.detail = url, detail
+
+    def __str__(self) -> str:
+        return f"{self.url} {self.detail}: put it back as it was, or make anew what it belongs to"
+
+
+class NodeCacheFullError(PipelineError):
+    """Files of object storage that do not fit into this node's cache beside those that are in use."""
+
+    code = "node_cache_full"
+
+
+class NodeCacheUnusableError(PipelineError):
+    """A folder that cannot be this node's cache."""
+
+    code = "node_cache_unusable"
+
+
 class DatasetExistsError(PipelineError):
     """The place a dataset should be written to is taken."""
 

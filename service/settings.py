@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
+from pipeline.storage.address import Address
+from pipeline.storage.settings import CacheSettings
 from service.source_roots import parse_roots
 
 
-class Settings(BaseSettings):
+class Settings(CacheSettings):
     """The settings every process of Tandem shares. Paths are made absolute; nothing is created here."""
 
-    model_config = SettingsConfigDict(env_prefix="TANDEM_", env_file=".env", extra="ignore", frozen=True)
-
     home: Path = Field(default=Path(".tandem"), description="everything Tandem keeps lives below it")
+    storage: str | None = Field(
+        default=None,
+        description="a URL, s3://bucket/prefix or gs://bucket/prefix, for the large files of what lies in"
+        " home; by default they lie there too",
+    )
     host: str = Field(default="127.0.0.1", description="address the API listens on")
     port: int = Field(default=8000, ge=1, le=65535, description="port the API listens on")
     url: str | None = Field(default=None, description="where clients find the API; by default host and port")
@@ -60,6 +65,11 @@ class Settings(BaseSettings):
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().absolute()
 
+    @field_validator("storage")
+    @classmethod
+    def _in_object_storage(cls, url: str | None) -> str | None:
+        return Address(url).url if url else None
+
     @field_validator("source_roots", mode="before")
     @classmethod
     def _split_roots(cls, roots: object) -> object:
@@ -88,6 +98,12 @@ class Settings(BaseSettings):
                     " https://photos.example:8443"
                 )
         return tuple(filter(None, origins))
+
+    def storage_of(self, folder: Path) -> str | None:
+        """Where the large files of a folder below home go in object storage; None where they stay in it."""
+        if self.storage is None or not folder.is_relative_to(self.home):
+            return None
+        return f"{self.storage}/{folder.relative_to(self.home)}"
 
     @property
     def datasets(self) -> Path:

@@ -12,6 +12,7 @@ from pipeline.batches.address_space import ALIGNMENT_BYTES, placed
 from pipeline.errors import BadDatasetError
 from pipeline.ffcv_import import ffcv_import
 from pipeline.shards.index_checksum import index_checksum
+from pipeline.shards.local_shards import LocalShards
 from pipeline.shards.manifest import Manifest, Shard
 
 with ffcv_import():
@@ -28,7 +29,8 @@ class SplitReader:
     row per position with the fields f0 (image), f1 (label) and f2 (sample_id). Its pointers count through one
     range of addresses in which shard i begins at `offsets[i]`, a multiple of `page_size`; `sizes` uint64
     [num_samples] are the bytes of each sample's photo as it is stored.
-    Raises `BadDatasetError` for a split that is not there, or a shard that is not as its manifest says.
+    Raises `BadDatasetError` for a split that is not there, or a shard that is not as its manifest says, and
+    what `LocalShards` raises where shards are in object storage; they stay in the node's cache meanwhile.
     """
 
     page_size: Final = ALIGNMENT_BYTES
@@ -41,7 +43,8 @@ class SplitReader:
             )
         self.manifest = manifest
         self.shards = manifest.splits[split].shards
-        self.paths = tuple(dataset_dir / shard.file for shard in self.shards)
+        self._local = LocalShards(dataset_dir, self.shards)
+        self.paths = self._local.paths
         readers = [
             _open(path, shard, manifest.image_size)
             for path, shard in zip(self.paths, self.shards, strict=True)

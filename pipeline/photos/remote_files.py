@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, BinaryIO, ClassVar, Final, cast
+from typing import Any, BinaryIO, ClassVar, cast
 
-from pyarrow.fs import FileSelector, FileSystem, FileType
+from pyarrow.fs import FileSelector, FileType
 from pyarrow.lib import ArrowInvalid
 
 from pipeline.errors import BadSourceError, SourceLostError, UnusablePhotoError
 from pipeline.photos.files import MAX_PHOTO_BYTES, File
 from pipeline.photos.remote_reader import RemoteReader
-
-# Neither credentials nor options stand in a URL: it goes into manifests and messages.
-_URL: Final = re.compile(
-    r"(?P<scheme>s3|gs)://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]*)(?:/(?P<prefix>.*))?", re.S
-)
-
-# Google's client would otherwise try for a quarter of an hour.
-_OPTIONS: Final = {"s3": "", "gs": "?retry_limit_seconds=30"}
-_CREDENTIALS: Final = {
-    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
-}
-_ADDRESS: Final = {"s3": "AWS_ENDPOINT_URL", "gs": "CLOUD_STORAGE_EMULATOR_ENDPOINT"}
-
-# How the clients word it that nothing is there, or that they are not let in.
-_ABSENT: Final = re.compile("NO_SUCH_BUCKET|NOT_FOUND|Bucket '.*' not found|No such file")
-_DENIED: Final = re.compile(
-    "ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|ExpiredToken|InvalidToken|"
-    "PERMISSION_DENIED|UNAUTHENTICATED|OAuth2 access token"
-)
+from pipeline.storage.address import Address, one_line
+from pipeline.storage.client import open_client
 
 
 @dataclass(frozen=True)
@@ -52,15 +32,10 @@ class RemoteFiles:
     reads_at_once: ClassVar[int] = 16
 
     def __post_init__(self) -> None:
-        match = _URL.fullmatch(self.url)
-        prefix = (match["prefix"] or "").rstrip("/") if match else ""
-        if not match or not {"", ".", ".."}.isdisjoint(prefix.split("/") if prefix else []):
-            shown = re.sub(r"(?<=://)[^/]*@", "", self.url)
-            raise BadSourceError(
-                f"{shown} is no place photos can be read from: give a path, or a URL of the form "
-                "s3://bucket/prefix or gs://bucket/prefix; credentials come from the environment"
-            )
-        object.__setattr__(self, "url", self.url.rstrip("/"))
+        try:
+            object.__setattr__(self, "url", self._address.url)
+        except ValueError as error:
+            raise BadSourceError(f"photos are read from a path, or from object storage: {error}") from error
 
     def __reduce__(self) -> tuple[type[RemoteFiles], tuple[str]]:
         # Every process has its own connections, and credentials are not sent along.
@@ -77,9 +52,9 @@ class RemoteFiles:
         return bool(self._type(path) == FileType.File)
 
     def folders(self, folder: str = "") -> list[str]:
-        parent = len(self._key(folder)) + 1
+        parent = len(self._address.key(folder)) + 1
         names = {info.path[parent:] for info in self._listed(folder, FileType.Directory, recursive=False)}
-        if self._scheme == "gs":
+        if self._address.scheme == "gs":
             names |= self._folder_names[folder]
         # Keys with two slashes in a row make a folder without a name.
         return sorted(names - {""})
@@ -106,22 +81,22 @@ class RemoteFiles:
         try:
             file, size_bytes = self._object(path)
         except UnusablePhotoError as error:
-            raise BadSourceError(f"{self._url_of(path)} cannot be read: {error.args[1]}") from error
+            raise BadSourceError(f"{self._address.url_of(path)} cannot be read: {error.args[1]}") from error
 
         def fetch(start: int, size: int) -> bytes:
             # Google's files hold a download that ends, and they with it, when it is left alone for long.
-            opened = file if self._scheme == "s3" else self._object(path)[0]
+            opened = file if self._address.scheme == "s3" else self._object(path)[0]
             return self._fetch(opened, path, start, size)
 
         return cast("BinaryIO", RemoteReader(fetch, size_bytes))
 
     @cached_property
+    def _address(self) -> Address:
+        return Address(self.url)
+
+    @cached_property
     def _client(self) -> Any:
-        # An emulator of Google's has no accounts; its client would look for one all the same.
-        user = "anonymous@" if self._scheme == "gs" and _ADDRESS["gs"] in os.environ else ""
-        bucket = self._key("").partition("/")[0]
-        client, _ = FileSystem.from_uri(f"{self._scheme}://{user}{bucket}{_OPTIONS[self._scheme]}")
-        return client
+        return open_client(self._address)
 
     @cached_property
     def _folder_names(self) -> defaultdict[str, set[str]]:
@@ -141,31 +116,20 @@ class RemoteFiles:
                 folder = parent
         return names
 
-    @property
-    def _scheme(self) -> str:
-        return self.url.partition(":")[0]
-
-    def _key(self, path: str) -> str:
-        root = self.url.partition("://")[2]
-        return f"{root}/{path}" if path else root
-
-    def _url_of(self, path: str) -> str:
-        return f"{self._scheme}://{self._key(path)}"
-
     def _type(self, path: str) -> Any:
         with self._listing(path):
-            return self._client.get_file_info(self._key(path)).type
+            return self._client.get_file_info(self._address.key(path)).type
 
     def _files(self, folder: str, *, recursive: bool) -> Iterator[File]:
-        root = len(self._key("")) + 1
+        root = len(self._address.key()) + 1
         for info in self._listed(folder, FileType.File, recursive=recursive):
             yield File(info.path[root:], info.size)
 
     def _listed(self, folder: str, kind: Any, *, recursive: bool) -> Iterator[Any]:
         """What lies in a folder and is of one kind, but for the hidden."""
-        below = len(self._key(folder))
+        below = len(self._address.key(folder))
         with self._listing(folder):
-            found = self._client.get_file_info(FileSelector(self._key(folder), recursive=recursive))
+            found = self._client.get_file_info(FileSelector(self._address.key(folder), recursive=recursive))
         return (info for info in found if info.type == kind and "/." not in info.path[below:])
 
     @contextmanager
@@ -174,20 +138,22 @@ class RemoteFiles:
         try:
             yield
         except (OSError, ArrowInvalid) as error:
-            raise BadSourceError(f"{self._url_of(folder)} {self._problem(error)}") from error
+            raise BadSourceError(
+                f"{self._address.url_of(folder)} {self._address.problem(error, 'read')}"
+            ) from error
 
     def _object(self, path: str) -> tuple[Any, int]:
         """An object, and its size."""
         if path.startswith("/") or ".." in path.split("/"):
             raise UnusablePhotoError("outside_source", "a path out of the source")
         try:
-            file = self._client.open_input_file(self._key(path))
+            file = self._client.open_input_file(self._address.key(path))
             return file, file.size()
         except FileNotFoundError as error:
             raise UnusablePhotoError("unreadable", "no such object") from error
         except ArrowInvalid as error:
             # Keys may have two slashes in a row, but this client refuses them.
-            raise UnusablePhotoError("unreadable", _one_line(error)) from error
+            raise UnusablePhotoError("unreadable", one_line(error)) from error
         except OSError as error:
             raise self._lost(path, error) from error
 
@@ -198,20 +164,10 @@ class RemoteFiles:
         except OSError as error:
             raise self._lost(path, error) from error
         if len(data) < size:
-            raise SourceLostError(f"{self._url_of(path)} came in part: try again")
+            raise SourceLostError(f"{self._address.url_of(path)} came in part: try again")
         return data
 
     def _lost(self, path: str, error: Exception) -> SourceLostError:
-        return SourceLostError(f"{self._url_of(path)} {self._problem(error)}; then run the same again")
-
-    def _problem(self, error: Exception) -> str:
-        said = _one_line(error)
-        if isinstance(error, FileNotFoundError) or _ABSENT.search(said):
-            return "does not exist: check the bucket and the prefix"
-        if _DENIED.search(said):
-            return f"may not be read: check the credentials ({_CREDENTIALS[self._scheme]}): {said}"
-        return f"cannot be reached: check the network and {_ADDRESS[self._scheme]}: {said}"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+        return SourceLostError(
+            f"{self._address.url_of(path)} {self._address.problem(error, 'read')}; then run the same again"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from pipeline.shards.splits import Split, choose_splits
 from pipeline.shards.staging import StagingFolder, is_whole, refuse_what_is_no_dataset
 from pipeline.shards.task import ListedPhoto, ShardTask
 from pipeline.shards.workers import write_shards
+from pipeline.storage.opened import open_store
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def prepare(
     name: str,
     val: SourceConfig | None = None,
     force: bool = False,
+    storage: str | None = None,
 ) -> Generator[PrepareProgress, None, None]:
     """Turns photos into the dataset `out`, yielding progress until the dataset is whole.
 
@@ -51,9 +53,11 @@ def prepare(
     source, config and name give the same bytes, `created_at` aside, however often the work was interrupted:
     what is finished stays in a hidden folder beside `out`, and the next call goes on there. A dataset that is
     whole stays as it is. `force` starts over instead, and replaces a dataset once the new one is whole.
+    With a `storage` URL the shards go to a place beside it in object storage, and all else into `out`.
     Raises `BadSourceError`, `DatasetExistsError`, `PlanChangedError` when what is there was made from other
-    photos or with another config, `TooManyQuarantinedError`, `SourceLostError`, and
-    `PreparationFailedError` when workers keep dying or the target cannot be written.
+    photos or with another config, `TooManyQuarantinedError`, `SourceLostError`,
+    `StorageUnavailableError`, and `PreparationFailedError` when workers keep dying or the target cannot be
+    written.
     """
     out = out.absolute()
     refuse_what_is_no_dataset(out)
@@ -64,7 +68,7 @@ def prepare(
         return
     try:
         with StagingFolder(out) as staging:
-            staging.adopt(document, force=force)
+            staging.adopt(document, force=force, storage=storage)
             preparation = Preparation(plan, staging)
             yield from preparation.run()
             staging.publish(preparation.finish(name))
@@ -82,13 +86,15 @@ class Preparation:
         folder = staging.path
         self._plan = plan
         self._folder = folder
+        self._storage = staging.storage
         self._scratch = staging.scratch
         self._labels = {class_id: label for label, class_id in enumerate(plan.class_ids)}
         self._assembly = Assembly(plan, folder)
         self._missing: list[tuple[Split, PlannedShard]] = []
+        stored = None if self._storage is None else open_store(self._storage).sizes_bytes()
         for number, split in enumerate(plan.splits):
             for planned in plan.shards(number):
-                record = finished(ShardFiles(folder, planned.file))
+                record = finished(self._files(planned), stored)
                 if record is None:
                     self._missing.append((split, planned))
                 else:
@@ -124,8 +130,10 @@ class Preparation:
             for sample_id, raw in zip(planned.sample_ids.tolist(), planned.raw.tolist(), strict=True):
                 photo = split.photos[sample_id]
                 photos.append(ListedPhoto(photo, self._labels[photo.class_id], sample_id, raw))
-            files = ShardFiles(self._folder, planned.file)
-            yield ShardTask(files, split.name, sources[split.name], photos, self._plan.config)
+            yield ShardTask(self._files(planned), split.name, sources[split.name], photos, self._plan.config)
+
+    def _files(self, planned: PlannedShard) -> ShardFiles:
+        return ShardFiles(self._folder, planned.file, self._storage)
 
     def _progress(self, done_at_work: int, quarantined_at_work: int) -> PrepareProgress:
         done = self._assembly.photos_done + done_at_work
@@ -142,12 +150,16 @@ class Preparation:
         )
 
 
-def finished(files: ShardFiles) -> ShardRecord | None:
-    """The record of a shard that is finished and still there; None for one that is to be written."""
+def finished(files: ShardFiles, stored: Mapping[str, int] | None) -> ShardRecord | None:
+    """The record of a shard that is finished and still there; None for one that is to be written.
+
+    `stored` has the sizes in bytes of the shards in object storage, for a dataset that has them there.
+    """
     try:
         record = ShardRecord.load(files.record)
-        if record.shard is not None and files.shard.stat().st_size != record.shard.size_bytes:
-            return None
+        if record.shard is None:
+            return record
+        size_bytes = files.shard.stat().st_size if stored is None else stored.get(files.name)
     except FileNotFoundError:
         return None
-    return record
+    return record if size_bytes == record.shard.size_bytes else None

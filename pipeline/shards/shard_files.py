@@ -10,13 +10,18 @@ RECORDS_FOLDER: Final = "records"
 
 
 class ShardFiles(NamedTuple):
-    """The files of one shard in the staging folder. `name` is the shard's own: train-00000.beton."""
+    """The files of one shard in the staging folder. `name` is the shard's own: train-00000.beton.
+
+    With a `storage` URL the shard itself lies below that, and all else in the folder.
+    """
 
     folder: Path
     name: str
+    storage: str | None = None
 
     @property
     def shard(self) -> Path:
+        """The shard, unless it is in object storage."""
         return self.folder / self.name
 
     @property

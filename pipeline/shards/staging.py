@@ -7,15 +7,19 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from pipeline.errors import DatasetExistsError, PlanChangedError
+from pipeline.errors import DatasetExistsError, PlanChangedError, StorageUnavailableError
 from pipeline.shards.durable import sync, write_whole
 from pipeline.shards.manifest import MANIFEST_FILE
 from pipeline.shards.plan import PLAN_FILE, changes, read_plan
 from pipeline.shards.shard_files import RECORDS_FOLDER
+from pipeline.storage.moving import remove_stored
+from pipeline.storage.opened import open_store
+from pipeline.storage.stored_files import STORAGE_FILE, StoredFiles, new_url
 
 LOCK_FILE: Final = "lock"
 
@@ -53,15 +57,20 @@ class StagingFolder:
         self.records.mkdir(exist_ok=True)
         return self
 
-    def adopt(self, plan: Mapping[str, Any], *, force: bool) -> None:
+    def adopt(self, plan: Mapping[str, Any], *, force: bool, storage: str | None) -> None:
         """Makes the folder that of a plan; with `force`, starts over.
 
-        Raises `PlanChangedError` when it was begun with another plan.
+        Shards go to a place of their own in object storage if a URL is given; but one that was begun keeps
+        them where it has begun to. Raises `PlanChangedError` when that was with another plan, and
+        `StorageUnavailableError` when what it left in object storage cannot be removed.
         """
         if force:
             self._clear()
-        elif (begun := read_plan(self.path)) is not None:
+        begun = read_plan(self.path)
+        if begun is not None:
             refuse_changes(self._out, begun, plan)
+        elif storage is not None:
+            StoredFiles(url=new_url(storage)).save(self.path)
         # Files of shards half-written go; what is recorded stays.
         for stale in self.path.glob(".*"):
             stale.unlink(missing_ok=True)
@@ -71,7 +80,7 @@ class StagingFolder:
         """Gives the dataset its name, once the files `names` and nothing else are in it and on the disk."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         for path in self.path.iterdir():
-            if path.name in names:
+            if path.name in names or path.name == STORAGE_FILE:
                 sync(path)
             elif path not in (self.records, self._lock_file):
                 path.unlink()
@@ -79,7 +88,7 @@ class StagingFolder:
         if os.path.lexists(self._out):
             refuse_what_is_no_dataset(self._out)
             replaced = _replaced_path(self._out)
-            shutil.rmtree(replaced, ignore_errors=True)
+            _remove(replaced)
             self._out.rename(replaced)
         self.path.rename(self._out)
         self._published = True
@@ -91,10 +100,20 @@ class StagingFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self._published and not any(self.records.glob("*.json")):
-            shutil.rmtree(self.path)
+            # Where storage keeps what it has of it, the folder says so to the next preparation.
+            with suppress(StorageUnavailableError):
+                remove_stored(self.path)
         os.close(self._lock)
 
+    @property
+    def storage(self) -> str | None:
+        """Below which URL the shards lie; None where they lie in the folder."""
+        stored = StoredFiles.of(self.path)
+        return stored.url if stored else None
+
     def _clear(self) -> None:
+        if self.storage is not None:
+            open_store(self.storage).delete_all()
         for path in self.path.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
@@ -133,9 +152,15 @@ def is_whole(out: Path, plan: Mapping[str, Any], *, force: bool) -> bool:
 
 def tidy(out: Path) -> None:
     """Removes what only the making of a dataset needed, and the dataset it replaced."""
-    shutil.rmtree(_replaced_path(out), ignore_errors=True)
+    _remove(_replaced_path(out))
     shutil.rmtree(out / RECORDS_FOLDER, ignore_errors=True)
     (out / LOCK_FILE).unlink(missing_ok=True)
+
+
+def _remove(folder: Path) -> None:
+    """Removes a folder with what it has in object storage, as far as that can be done now."""
+    with suppress(OSError, StorageUnavailableError):
+        remove_stored(folder)
 
 
 def refuse_what_is_no_dataset(out: Path) -> None:

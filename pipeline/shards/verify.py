@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.errors import BadDatasetError
+from pipeline.errors import BadDatasetError, StoredFileDamagedError
 from pipeline.shards.checksum import file_checksum
 from pipeline.shards.manifest import Manifest, Shard, StatisticsRecord
 from pipeline.shards.record import QUARANTINE_FILE
+from pipeline.storage.node_cache import NodeCache
+from pipeline.storage.opened import open_store
+from pipeline.storage.stored_files import StoredFiles
+
+if TYPE_CHECKING:
+    from pipeline.storage.object_store import ObjectStore
 
 
 class Fault(NamedTuple):
@@ -34,7 +40,11 @@ def verify(dataset_dir: Path) -> Iterator[Fault]:
 
 
 def verify_shards(dataset_dir: Path, shards: Iterable[Shard]) -> Iterator[Fault]:
-    """Faults of these shards alone."""
+    """Faults of these shards alone; those in object storage are fetched, one at a time."""
+    stored = StoredFiles.of(dataset_dir)
+    if stored is not None:
+        yield from _faults_in_storage(open_store(stored.url), shards)
+        return
     for shard in shards:
         yield from _check(dataset_dir / shard.file, shard.xxh3_128, shard.size_bytes)
 
@@ -49,6 +59,21 @@ def refuse_damaged(dataset_dir: Path, faults: Iterable[Fault]) -> None:
     named = "; ".join(f"{fault.file} {fault.detail}" for fault in faults)
     if named:
         raise BadDatasetError(f"{dataset_dir} is damaged: {named}; prepare it again")
+
+
+def _faults_in_storage(store: ObjectStore, shards: Iterable[Shard]) -> Iterator[Fault]:
+    cache = NodeCache.of_this_node()
+    for shard in shards:
+        # A copy that this node has already says nothing of what others would fetch.
+        with cache.scratch() as folder:
+            copy = folder / shard.file
+            try:
+                with copy.open("wb") as target:
+                    store.fetch(shard.file, target)
+            except StoredFileDamagedError as error:
+                yield Fault(shard.file, error.detail)
+            else:
+                yield from _check(copy, shard.xxh3_128, shard.size_bytes)
 
 
 def _check(path: Path, checksum: str, size_bytes: int | None) -> Iterator[Fault]:

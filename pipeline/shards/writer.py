@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,11 @@ from pipeline.shards.mark import MarkFile
 from pipeline.shards.photo_reads import photo_reads
 from pipeline.shards.pixel_sums import PixelSums
 from pipeline.shards.record import QuarantinedPhoto, ShardRecord
+from pipeline.shards.shard_files import ShardFiles
 from pipeline.shards.task import ShardTask, refuse_stopped
 from pipeline.shards.trial import kills
+from pipeline.storage.node_cache import NodeCache
+from pipeline.storage.opened import open_store
 
 with ffcv_import():
     from ffcv.fields import IntField
@@ -75,15 +79,14 @@ class StreamWriter(DatasetWriter):  # type: ignore[misc]
 def write_shard(task: ShardTask) -> ShardRecord:
     """Decodes a shard's photos, writes the usable ones and records the others.
 
-    The file appears under its name when it is complete and on disk, and the record after it. Raises OSError
-    when the target cannot be written, `SourceLostError` when the source does not answer, and
-    `ShardStoppedError` when it is not wanted any more.
+    The file appears under its name when it is complete and on disk, or in object storage, and the record
+    after it. Raises OSError when the target cannot be written, `StorageUnavailableError`, `SourceLostError`
+    when the source does not answer, and `ShardStoppedError` when it is not wanted any more.
     """
     torch.set_num_threads(1)  # one process per core; each photo is too small to share
     quarantined: list[QuarantinedPhoto] = []
     sums = PixelSums(task.config.image_size)
     files = task.files
-    partial = files.partial(task.attempt)
     fields = {
         "image": square_field(
             jpeg_quality=task.config.jpeg_quality, chroma_subsampling=task.config.chroma_subsampling
@@ -91,13 +94,12 @@ def write_shard(task: ShardTask) -> ShardRecord:
         "label": IntField(),
         "sample_id": IntField(),
     }
-    try:
+    with _place_to_write(files, task.attempt) as partial:
         with MarkFile(files.mark, task.attempt) as mark:
             writer = StreamWriter(os.fspath(partial), fields, num_workers=1)
             count = writer.from_stream(_samples(task, mark, sums, quarantined), len(task.photos))
         shard = None
         if count:
-            sync(partial)
             shard = Shard(
                 file=files.name,
                 num_samples=count,
@@ -108,13 +110,33 @@ def write_shard(task: ShardTask) -> ShardRecord:
             if task.with_statistics:
                 sums.save(files.sums)
                 sync(files.sums)
-            partial.rename(files.shard)
-    finally:
-        partial.unlink(missing_ok=True)
+            _hand_over(partial, files)
     record = ShardRecord(files.name, task.split, len(task.photos), shard, tuple(quarantined))
     sync(files.folder)
     record.save(files.record)
     return record
+
+
+@contextmanager
+def _place_to_write(files: ShardFiles, attempt: int) -> Iterator[Path]:
+    """A path beside the shard's own, or on this node's disk if the shard goes to object storage."""
+    if files.storage is not None:
+        with NodeCache.of_this_node().scratch() as folder:
+            yield folder / files.name
+        return
+    partial = files.partial(attempt)
+    try:
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _hand_over(partial: Path, files: ShardFiles) -> None:
+    if files.storage is not None:
+        open_store(files.storage).put(partial, files.name)
+        return
+    sync(partial)
+    partial.rename(files.shard)
 
 
 def _samples(

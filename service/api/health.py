@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from service.api.dependencies import Plane
-from service.api.security import require
+from service.api.scraping import may_scrape
 from service.domain.answers import Readiness
 from service.domain.storage import require_folder
 from service.errors import ServiceError
@@ -35,6 +35,7 @@ def readyz(plane: Plane, response: Response) -> Readiness:
     def storage() -> None:
         for folder in plane.settings.folders:
             require_folder(folder)
+        plane.object_storage.require()
 
     checks = {
         "database": database,
@@ -48,9 +49,9 @@ def readyz(plane: Plane, response: Response) -> Readiness:
     return Readiness(status="ready" if ready else "not ready", checks=found)
 
 
-@router.get("/metrics", dependencies=[Depends(require("read"))], response_class=PlainTextResponse)
+@router.get("/metrics", dependencies=[Depends(may_scrape)], response_class=PlainTextResponse)
 def metrics(plane: Plane) -> Response:
-    """Prometheus text: HTTP requests by route, jobs by kind and state, how far each run at work is."""
+    """Prometheus text: HTTP requests by route, jobs by state, how far each at work is, and what is away."""
     return Response(generate_latest(plane.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 

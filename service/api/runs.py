@@ -122,9 +122,7 @@ def stop_run(
     "/{run_id}/resume",
     status_code=status.HTTP_202_ACCEPTED,
     dependencies=write,
-    responses=refusals(
-        NotFoundError, ConflictError, BadDatasetError, InfeasibleError, ClusterUnreachableError
-    ),
+    responses=refusals(NotFoundError, ConflictError, BadDatasetError),
 )
 def resume_run(run_id: RunId, jobs: Jobs, runs: Runs, reconciler: Reconciling) -> Run:
     """Goes on with a run that was stopped, failed or was interrupted, from its newest checkpoint."""

@@ -20,6 +20,7 @@ from service.settings import Settings
 from service.store.database import Database
 from service.store.jobs import JobStore
 from service.store.models import ModelStore
+from service.store.object_storage import ObjectStorage
 from service.store.tokens import SCOPES, TokenStore
 
 
@@ -34,6 +35,7 @@ class ControlPlane:
     cluster: RayCluster
     serving: ServingClient
     model_store: ModelStore
+    object_storage: ObjectStorage
     runs: RunOperations
     answers: RunAnswers
     datasets: DatasetOperations
@@ -59,7 +61,7 @@ class ControlPlane:
         serving = ServingClient(settings.serving_url)
         model_store = ModelStore(settings.models)
         indexes = IndexOperations(settings, jobs, model_store)
-        models = ModelOperations(model_store, serving, indexes)
+        models = ModelOperations(settings, model_store, serving, indexes)
         return cls(
             settings=settings,
             database=database,
@@ -70,13 +72,14 @@ class ControlPlane:
             cluster=cluster,
             serving=serving,
             model_store=model_store,
+            object_storage=ObjectStorage(settings.storage),
             runs=RunOperations(settings, jobs, model_store, cluster),
             answers=RunAnswers(jobs),
             datasets=DatasetOperations(settings, jobs),
             indexes=indexes,
             models=models,
             reconciler=Reconciler(jobs, cluster, models),
-            metrics=Metrics(jobs),
+            metrics=Metrics(settings, jobs),
             rate_limit=RateLimit(settings.requests_per_second),
         )
 

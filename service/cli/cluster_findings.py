@@ -45,6 +45,8 @@ def findings_of(report: ClusterReport) -> Iterator[Finding]:
     yield from _gpus(report)
     yield from _shared_memory(report)
     yield _storage(report)
+    if report.storage is not None:
+        yield _object_storage(report, report.storage)
     yield _ports(report)
     yield _clocks(report)
 
@@ -52,7 +54,8 @@ def findings_of(report: ClusterReport) -> Iterator[Finding]:
 def _reported(cluster: RayCluster, settings: Settings) -> ClusterReport:
     """Has the job run and reads what it printed; raises `ClusterUnreachableError` where there is nothing."""
     submission_id = f"doctor-{uuid.uuid4().hex[:12]}"
-    cluster.submit(submission_id, f"tandem-nodes-job {shlex.quote(str(settings.home))}", {})
+    arguments = [str(settings.home), *([settings.storage] if settings.storage else [])]
+    cluster.submit(submission_id, shlex.join(["tandem-nodes-job", *arguments]), {})
     until = time.monotonic() + _JOB_SECONDS
     while (job := cluster.find(submission_id)) is None or not job.status.is_over:
         if time.monotonic() > until:
@@ -136,6 +139,18 @@ def _storage(report: ClusterReport) -> Finding:
                 "mount the same storage on every node, or set TANDEM_HOME to where it is mounted",
             )
     return Finding("storage", Severity.GOOD, f"{report.home} is shared, and every node writes to it")
+
+
+def _object_storage(report: ClusterReport, url: str) -> Finding:
+    refused = [f"{node.name}: {node.storage_refusal}" for node in report.nodes if node.storage_refusal]
+    if refused:
+        return Finding(
+            "object storage",
+            Severity.BLOCKING,
+            "; ".join(refused),
+            "give every node the same credentials and endpoint in its environment",
+        )
+    return Finding("object storage", Severity.GOOD, f"every node writes and reads {url}")
 
 
 def _ports(report: ClusterReport) -> Finding:

@@ -7,23 +7,19 @@ import signal
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from service.cli.bars import top_bars
 from service.cli.demo_photos import HeldOut, cache_folder, find_photos, held_out
+from service.cli.demo_stack import start_containers, start_processes
 from service.cli.demo_training import MODEL, prepare_photos, publish_model, train_network
+from service.cli.errors import BadArgumentsError
 from service.cli.output import remarks, results
 from service.cli.server_options import Home
 from service.cli.steps import Steps
 from service.client import Client
-from service.errors import StackError
-from service.http.listener import listen
-from service.settings import Settings
-from service.source_roots import resolved
-from service.stack.ray_head import free_port
-from service.stack.up import local_stack
 
 SHOWN_PHOTOS = 3
 
@@ -31,6 +27,9 @@ SHOWN_PHOTOS = 3
 def demo(
     data: Annotated[Path | None, typer.Option(help="Your photos: one folder per class.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running until Ctrl-C.")] = False,
+    compose: Annotated[
+        bool, typer.Option("--compose", help="In docker-compose's containers; run it in a checkout.")
+    ] = False,
     home: Home = None,
 ) -> None:
     """Go from photos to answers over HTTP, once.
@@ -39,22 +38,25 @@ def demo(
     photos that it has never seen. Without --data the photos are Imagenette's, or scikit-learn's digits where
     those cannot be had. Leaves nothing running unless told to.
     """
+    if compose and home is not None:
+        raise BadArgumentsError(
+            "--home is of no use with --compose: containers keep what they make in a volume"
+        )
     # The stack belongs to this process, so a request to end is an interrupt: it must take the stack along.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
-    steps = Steps(total=6)
+    steps = Steps(total=7 if compose else 6)
     with ExitStack() as ending:
         with steps.step("photos") as step:
             photos = find_photos(data, cache_folder(), remarks.print)
             step.result = photos.description
-        with steps.step("start") as step:
-            settings = demo_settings(home, photos.folder)
-            stack = ending.enter_context(local_stack(settings))
-            token = settings.token.get_secret_value() if settings.token else None
-            client = ending.enter_context(Client(stack.url, token))
-            step.result = f"Ray, API and serving at {stack.url}, all they keep in {settings.home}"
+        if compose:
+            stack = start_containers(steps, ending, photos)
+        else:
+            stack = start_processes(steps, ending, home, photos)
+        client = ending.enter_context(Client(stack.url, stack.token))
         with steps.step("prepare") as step:
-            step.result = prepare_photos(client, photos)
+            step.result = prepare_photos(client, stack.photos)
         with steps.step("train") as step:
             run, step.result = train_network(client)
         with steps.step("publish") as step:
@@ -65,23 +67,8 @@ def demo(
             step.result = f"{right} of {len(shown)} photos it had never seen named right, over HTTP"
         results.print(f"all in {time.monotonic() - began:.0f} s; the web page: {stack.url}/")
         if keep:
-            wait(stack.url)
+            wait(stack.url, stack.token)
         remarks.print("stopping the stack")
-
-
-def demo_settings(home: Path | None, photos: Path) -> Settings:
-    """The environment's settings for a server of the demo's own: loopback, a free port, and these photos."""
-    given: dict[str, Any] = {"url": None, "host": "127.0.0.1", "source_roots": (resolved(str(photos)),)}
-    if home is not None:
-        given["home"] = home
-    settings = Settings(**given)
-    try:
-        listen(settings.host, settings.port).close()
-    except StackError:
-        port = free_port()
-        remarks.print(f"port {settings.port} is taken: using {port}")
-        return Settings(**given, port=port)
-    return settings
 
 
 def classify_photos(client: Client, photos: list[HeldOut]) -> int:
@@ -96,8 +83,9 @@ def classify_photos(client: Client, photos: list[HeldOut]) -> int:
     return right
 
 
-def wait(url: str) -> None:
+def wait(url: str, token: str | None) -> None:
     """Returns when interrupted."""
-    remarks.print(f"the stack stays up until Ctrl-C; try: TANDEM_URL={url} tandem runs")
+    with_token = f" TANDEM_TOKEN={token}" if token else ""
+    remarks.print(f"the stack stays up until Ctrl-C; try: TANDEM_URL={url}{with_token} tandem runs")
     with contextlib.suppress(KeyboardInterrupt):
         signal.pause()

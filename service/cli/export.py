@@ -15,6 +15,8 @@ from model.export.exported import Exported
 from model.export.format import FormatName, format_named
 from model.export.portable import PortableModel
 from model.published import PublishedModel
+from pipeline.errors import StoredFileDamagedError
+from pipeline.storage.local_folder import LocalFolder
 from service.cli.errors import BadArgumentsError
 from service.cli.export_photos import COUNT, ExportPhotos, export_photos
 from service.cli.output import print_json, results
@@ -91,8 +93,9 @@ def _version_folder(model: str, version: str | None, store: ModelStore, root: Pa
 
 def _load(folder: Path) -> tuple[Classifier, PortableModel]:
     try:
-        return Classifier.load(folder), PortableModel.load(folder)
-    except BadCheckpointError as error:
+        with LocalFolder(folder) as model:
+            return Classifier.load(model.path), PortableModel.load(model.path)
+    except (BadCheckpointError, StoredFileDamagedError) as error:
         raise InvalidSpecError([FieldProblem("MODEL", str(error))]) from error
 
 

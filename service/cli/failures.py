@@ -14,6 +14,7 @@ from pipeline.errors import (
     DatasetExistsError,
     PipelineError,
     PlanChangedError,
+    StoredFileDamagedError,
     TooManyQuarantinedError,
 )
 from service.cli.errors import BadArgumentsError, BadSpecFileError
@@ -36,6 +37,7 @@ BAD_INPUT = (
     InvalidSpecError,
     IsADirectoryError,
     PlanChangedError,
+    StoredFileDamagedError,
 )
 # What a server refuses for the request's own sake; other refusals are about the server, or who asks.
 BAD_REQUEST_STATUSES = frozenset({400, 404, 409, 413, 415, 422})

@@ -24,9 +24,10 @@ from model.network.architecture import layers_of
 from model.published import PublishedModel
 from pipeline.batches.loader import Batch, ShardLoader
 from pipeline.batches.whole_split import whole_train_split
-from pipeline.errors import UnusablePhotoError
+from pipeline.errors import StoredFileDamagedError, UnusablePhotoError
 from pipeline.photos.decode import square_photo
 from pipeline.shards.manifest import Manifest
+from pipeline.storage.local_folder import LocalFolder
 from service.cli.errors import BadArgumentsError
 from service.cli.output import print_json, results
 from service.cli.png import write_png
@@ -62,8 +63,8 @@ def filters(
     Each tower's kernels by themselves. Grey is 0, on one scale for all kernels.
     """
     _refuse_place(out, [model_dir])
-    with _refused("MODEL_DIR"):
-        config, weights = first_kernels(model_dir)
+    with _refused("MODEL_DIR"), LocalFolder(model_dir) as model:
+        config, weights = first_kernels(model.path)
     write_png(out, filter_mosaic(weights, config.towers))
     results.print(f"{len(weights)} kernels of {config.network}: {out}")
 
@@ -180,8 +181,8 @@ def _answers(
 
 
 def _classifier(folder: Path) -> Classifier:
-    with _refused("MODEL_DIR"):
-        return Classifier.load(folder)
+    with _refused("MODEL_DIR"), LocalFolder(folder) as model:
+        return Classifier.load(model.path)
 
 
 def _photo(path: Path, image_size: int) -> NDArray[np.uint8]:
@@ -223,5 +224,5 @@ def _refused(argument: str) -> Iterator[None]:
     """Names the argument that a model or a photo was read from, where it is no good."""
     try:
         yield
-    except (ModelError, UnusablePhotoError) as error:
+    except (ModelError, StoredFileDamagedError, UnusablePhotoError) as error:
         raise InvalidSpecError([FieldProblem(argument, str(error))]) from error

@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 import httpx
 
+from pipeline.errors import NodeCacheUnusableError, StorageUnavailableError
+from pipeline.storage.node_cache import NodeCache
+from pipeline.storage.trial import try_storage
 from service.errors import StackError
 from service.http.listener import listen
 from service.settings import Settings
@@ -59,6 +62,9 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield importable("FFCV", _FFCV)
     yield importable("torch", _TORCH)
     yield disk(settings.home)
+    if settings.storage is not None:
+        yield object_storage(settings.storage)
+        yield node_cache(settings)
     yield shared_memory(Path("/dev/shm"))
     yield from server(settings)
 
@@ -103,6 +109,31 @@ def disk(home: Path) -> Finding:
     if free < DISK_WANTED_GIB:
         return Finding("disk", Severity.ADVICE, found, remedy)
     return Finding("disk", Severity.GOOD, found)
+
+
+def object_storage(url: str) -> Finding:
+    """Whether TANDEM_STORAGE can be written, read and deleted from, with this machine's credentials."""
+    try:
+        try_storage(url)
+    except StorageUnavailableError as error:
+        return Finding(
+            "storage", Severity.BLOCKING, str(error), "or unset TANDEM_STORAGE, to keep all in home"
+        )
+    return Finding("object storage", Severity.GOOD, f"{url} is written and read")
+
+
+def node_cache(settings: Settings) -> Finding:
+    """Whether copies of what is in storage have a place here."""
+    try:
+        cache = NodeCache(settings.cache, settings.cache_bytes)
+    except NodeCacheUnusableError as error:
+        return Finding("cache", Severity.BLOCKING, str(error), "a disk of this machine's own is fastest")
+    found = f"{cache.limit_bytes / GIB:.1f} GiB at most in {settings.cache}"
+    free = shutil.disk_usage(settings.cache).free / GIB
+    if free < DISK_NEEDED_GIB:
+        remedy = "free some space, or set TANDEM_CACHE to a larger disk"
+        return Finding("cache", Severity.ADVICE, f"{found}, with {free:.1f} GiB free", remedy)
+    return Finding("cache", Severity.GOOD, found)
 
 
 def shared_memory(folder: Path) -> Finding:

@@ -17,6 +17,7 @@ from pipeline.shards.plan import PLAN_FILE
 from pipeline.shards.record import QUARANTINE_FILE
 from pipeline.shards.verify import Fault, refuse_damaged
 from pipeline.shards.verify import verify as faults_in
+from pipeline.storage.stored_files import STORAGE_FILE
 from service.cli.errors import BadArgumentsError
 from service.cli.output import print_json, results
 from service.cli.png import write_png
@@ -76,7 +77,7 @@ def _refuse_places(dataset_dir: Path, manifest: Manifest, paths: list[Path]) -> 
     if len(set(places)) < len(places):
         raise BadArgumentsError("--contact-sheet and --mean-image name the same file: give each its own")
     shards = {shard.file for split in manifest.splits.values() for shard in split.shards}
-    beside = {MANIFEST_FILE, PLAN_FILE, QUARANTINE_FILE, manifest.statistics.file}
+    beside = {MANIFEST_FILE, PLAN_FILE, QUARANTINE_FILE, STORAGE_FILE, manifest.statistics.file}
     own = {(dataset_dir / name).resolve() for name in shards | beside}
     for path, place in zip(paths, places, strict=True):
         if place in own:

@@ -22,6 +22,7 @@ from pipeline.shards.prepare import prepare
 from service.cli.errors import BadArgumentsError
 from service.cli.output import duration, print_json, remarks, results
 from service.cli.preparation_display import PreparationDisplay
+from service.settings import Settings
 
 _DEFAULTS = PrepareConfig()
 
@@ -86,7 +87,7 @@ def prepare_dataset(
     Photos are scaled so that their shorter side is the image size, cut square and written as shards, on this
     machine's CPUs or on the Ray cluster that RAY_ADDRESS names. Those that cannot be used are listed in
     quarantine.jsonl. The dataset appears whole or not at all; after an interruption, the same command goes on
-    where it ended.
+    where it ended. Shards of a dataset below TANDEM_HOME go to TANDEM_STORAGE where that is set.
     """
     if val is not None and val_fraction is not None:
         raise BadArgumentsError(
@@ -113,6 +114,7 @@ def prepare_dataset(
         name=name or out.absolute().name,
         val=None if val is None else SourceConfig(path=val),
         force=force,
+        storage=Settings().storage_of(out.absolute()),
     )
     began = time.monotonic()
     try:

@@ -38,7 +38,11 @@ class Line(BaseModel):
 
 
 class StepLine(Line):
-    """`progress.jsonl` of a run: the training as of one step. Errors are fractions in [0, 1]."""
+    """`progress.jsonl` of a run: the training as of one step. Errors are fractions in [0, 1].
+
+    `wait_share` is the share of rank 0's time lately that it waited for batches; `corrupt_samples` are the
+    damaged photos that all ranks have left out since the attempt began.
+    """
 
     epoch: int
     step: int
@@ -48,6 +52,8 @@ class StepLine(Line):
     images_per_second: float
     eta_seconds: float | None
     num_workers: int
+    wait_share: float
+    corrupt_samples: int
 
 
 class PrepareLine(Line):

@@ -6,6 +6,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
+from service.domain.storage import StorageUrl
+
 INDEX_FOLDER: Final = "neighbours"
 """Of a published version's folder: the index of its training photos."""
 
@@ -29,3 +31,4 @@ class IndexOrder(BaseModel):
     model_folder: str
     dataset_folder: str
     dataset_checksum: str
+    storage: StorageUrl = None

@@ -14,7 +14,8 @@ class NodeReport(BaseModel):
     `gpus_offered` is what it tells Ray that it has, `gpus_seen` what torch finds there. `home_refusal` says
     why nothing can be written below the home, `marks_missed` which nodes' files there it does not see. Its
     clock was `clock_ahead_seconds` ahead of the job's, give or take `clock_within_seconds`. `unreached` are
-    the nodes to which it could not connect.
+    the nodes to which it could not connect. `storage_refusal` says why object storage, where there is one,
+    cannot be used from there.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -29,6 +30,7 @@ class NodeReport(BaseModel):
     clock_ahead_seconds: float
     clock_within_seconds: float
     unreached: tuple[str, ...]
+    storage_refusal: str | None = None
 
 
 class ClusterReport(BaseModel):
@@ -37,5 +39,6 @@ class ClusterReport(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     home: str
+    storage: str | None = None
     nodes: tuple[NodeReport, ...]
     silent: tuple[str, ...]

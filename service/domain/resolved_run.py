@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from model.config import ModelConfig
 from model.learning.recipe import RecipeConfig
 from service.domain.spec import RunSpec
+from service.domain.storage import StorageUrl
 
 
 class Allocation(BaseModel):
@@ -63,3 +64,4 @@ class ResolvedRun(BaseModel):
     start: StartPin | None = None
     allocation: Allocation
     versions: dict[str, str]
+    storage: StorageUrl = None

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pipeline.config import LoadingConfig, PrepareConfig, SourceConfig
 from service.domain.names import HIGHEST_VERSION, Alias, Name
 from service.domain.numbers import WholeNumber
+from service.domain.storage import StorageUrl
 
 # PostgreSQL keeps no NUL in a text, and no terminal wants the others.
 NO_CONTROL_CHARACTERS: Final = r"^[^\x00-\x1f\x7f]*$"
@@ -135,3 +136,4 @@ class Preparation(Frozen):
 
     spec: DatasetSpec
     out: str
+    storage: StorageUrl = None

@@ -1,11 +1,17 @@
-"""The folders that everything lies in: whether they are there, for a disk can be gone; and their removal."""
+"""The folders that everything lies in: whether they are there, for a disk can be gone."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from service.errors import StorageUnavailableError
+
+StorageUrl = Annotated[str | None, Field(exclude_if=lambda url: url is None)]
+"""In a job's specification: below which URL the large files go that the job writes; None for its folder.
+Where they do, that is written out: a job needs to know no setting of the server's."""
 
 
 def require_folder(folder: Path) -> None:
@@ -17,11 +23,3 @@ def require_folder(folder: Path) -> None:
             f"{folder} cannot be reached ({error.strerror}): mount it again, or make it anew where it was"
             " removed on purpose"
         ) from error
-
-
-def remove_folder(folder: Path, *, ignore_errors: bool = False) -> None:
-    """Removes a folder with all it holds. Of a link, the link alone: what it leads to is not ours."""
-    if folder.is_symlink():
-        folder.unlink()
-    else:
-        shutil.rmtree(folder, ignore_errors=ignore_errors)

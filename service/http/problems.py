@@ -58,6 +58,8 @@ STATUS_OF: Final[Mapping[type[Exception], HTTPStatus]] = MappingProxyType(
         pipeline_errors.BadSourceError: HTTPStatus.UNPROCESSABLE_ENTITY,
         pipeline_errors.DatasetExistsError: HTTPStatus.CONFLICT,
         pipeline_errors.BadDatasetError: HTTPStatus.CONFLICT,
+        pipeline_errors.StorageUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+        pipeline_errors.NodeCacheFullError: HTTPStatus.SERVICE_UNAVAILABLE,
         ModelError: HTTPStatus.INTERNAL_SERVER_ERROR,
     }
 )
@@ -71,6 +73,8 @@ HEADERS_OF: Final[Mapping[type[Exception], Mapping[str, str]]] = MappingProxyTyp
         errors.SlowBodyError: {"Connection": "close"},
         errors.DatabaseUnavailableError: {"Retry-After": "5"},
         errors.StorageUnavailableError: {"Retry-After": "5"},
+        pipeline_errors.StorageUnavailableError: {"Retry-After": "5"},
+        pipeline_errors.NodeCacheFullError: {"Retry-After": "5"},
         errors.ClusterUnreachableError: {"Retry-After": "5"},
         errors.ServingUnreachableError: {"Retry-After": "5"},
     }

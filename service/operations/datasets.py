@@ -13,11 +13,12 @@ from service.domain.job import Job
 from service.domain.job_folder import JobFolder
 from service.domain.spec import DatasetSpec, Preparation
 from service.domain.state import JobState
-from service.domain.storage import remove_folder, require_folder
+from service.domain.storage import require_folder
 from service.errors import ConflictError, FieldProblem, ForbiddenSourceError, InvalidSpecError, NotFoundError
 from service.settings import Settings
 from service.source_roots import is_below
 from service.store.jobs import JobStore, new_job_id
+from service.store.trash import discard
 
 
 class Dataset(NamedTuple):
@@ -62,7 +63,8 @@ class DatasetOperations:
                 self._check_source(field, source, confined=confined)
         job_id = new_job_id()
         folder = JobFolder(self._settings.logs / f"prepare-{spec.name}-{job_id[:8]}")
-        order = Preparation(spec=spec, out=str(self._path(spec.name)))
+        out = self._path(spec.name)
+        order = Preparation(spec=spec, out=str(out), storage=self._settings.storage_of(out))
         return self._jobs.create(
             "dataset",
             name=spec.name,
@@ -106,8 +108,8 @@ class DatasetOperations:
         if not dataset.state.is_terminal:
             raise ConflictError(f"dataset {name!r} is {dataset.state}: wait for it or stop it")
         if dataset.manifest is not None:
-            remove_folder(self._path(name))
-        remove_folder(staging_path(self._path(name)), ignore_errors=True)
+            discard(self._path(name))
+        discard(staging_path(self._path(name)))
         while (job := self._jobs.newest_named("dataset", name)) is not None:
             self._jobs.delete(job.id)
 

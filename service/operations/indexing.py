@@ -11,12 +11,12 @@ from service.domain.indexing import INDEX_FOLDER, IndexOrder, IndexSpec
 from service.domain.job import Job
 from service.domain.job_folder import JobFolder
 from service.domain.state import JobState
-from service.domain.storage import remove_folder
 from service.errors import ConflictError, NotFoundError
 from service.operations.jobs import stop
 from service.settings import Settings
 from service.store.jobs import JobStore, new_job_id
 from service.store.models import ModelStore
+from service.store.trash import discard
 
 
 class ModelIndex(NamedTuple):
@@ -48,6 +48,7 @@ class IndexOperations:
             model_folder=str(self._models.folder(name, version)),
             dataset_folder=str(self._settings.datasets / published.dataset.name),
             dataset_checksum=published.dataset.checksum,
+            storage=self._settings.storage_of(self._settings.models / f"{name}.{version}.{INDEX_FOLDER}"),
         )
         self._refuse_other_dataset(published)
         job_id = new_job_id()
@@ -67,7 +68,7 @@ class IndexOperations:
         found = self.get(name, version)
         if found.job is not None and not found.job.state.is_terminal:
             stop(self._jobs, found.job, "now", grace_seconds=0)
-        remove_folder(self._models.folder(name, version) / INDEX_FOLDER, ignore_errors=True)
+        discard(self._models.folder(name, version) / INDEX_FOLDER)
 
     def get(self, name: str, version: int) -> ModelIndex:
         found = self._find(name, version)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from pipeline.storage.stored_files import STORAGE_FILE, StoredFiles
 from service.domain.job import Job, StopMode
 from service.domain.job_folder import step_of
 from service.domain.state import JobState
@@ -86,9 +87,12 @@ def checkpoints(job: Job) -> list[dict[str, Any]]:
 
 @lru_cache(maxsize=4096)
 def _size_bytes(checkpoint: str) -> int:
-    """Of all its files. A checkpoint that is whole stays as it is, so each is measured once."""
+    """Of all its files, wherever they are. A whole checkpoint stays as it is, so each is measured once."""
     with os.scandir(checkpoint) as files:
-        return sum(file.stat().st_size for file in files)
+        sizes = {file.name: file.stat().st_size for file in files}
+    stored = StoredFiles.of(Path(checkpoint)) if STORAGE_FILE in sizes else None
+    elsewhere = sum(file.size_bytes for file in stored.all) if stored else 0
+    return sum(sizes.values()) + elsewhere
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:

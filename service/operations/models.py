@@ -12,9 +12,11 @@ import structlog
 from model.checkpoint_record import CheckpointRecord, verify_file
 from model.errors import ModelError
 from model.published import WEIGHTS_FILE, ColourStatistics, DatasetOrigin, Label, PublishedModel
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, StoredFileDamagedError
 from pipeline.shards.manifest import Manifest
 from pipeline.shards.statistics import Statistics
+from pipeline.storage.local_folder import LocalFolder
+from pipeline.storage.moving import store_files
 from service.cluster.serving import ServingClient
 from service.domain.job import Job
 from service.domain.job_folder import step_of
@@ -24,9 +26,11 @@ from service.errors import (
     NotFoundError,
     ServiceError,
     ServingUnreachableError,
+    StorageUnavailableError,
     UnfitCheckpointError,
 )
 from service.operations.indexing import IndexOperations
+from service.settings import Settings
 from service.store.models import PRODUCTION, ModelStore, check_alias
 
 log = structlog.get_logger()
@@ -35,7 +39,10 @@ log = structlog.get_logger()
 class ModelOperations:
     """The verbs on models. Thread-safe."""
 
-    def __init__(self, models: ModelStore, serving: ServingClient, indexes: IndexOperations) -> None:
+    def __init__(
+        self, settings: Settings, models: ModelStore, serving: ServingClient, indexes: IndexOperations
+    ) -> None:
+        self._settings = settings
         self._models = models
         self._serving = serving
         self._indexes = indexes
@@ -58,7 +65,8 @@ class ModelOperations:
         source = _checkpoint(job, checkpoint)
         run = ResolvedRun.model_validate_json(job.work.specification.read_bytes())
         with self._models.candidate() as candidate:
-            trained = _copy_weights(source, candidate)
+            storage = self._settings.storage_of(self._settings.models / name)
+            trained = _copy_weights(source, candidate, storage)
             description = _describe(name, run, trained)
             description.save(candidate)
             self._serving.check(candidate.name)
@@ -176,17 +184,28 @@ def _checkpoint(job: Job, name: str | None) -> Path:
     return job.work.checkpoints / (name or names[-1])
 
 
-def _copy_weights(checkpoint: Path, candidate: Path) -> CheckpointRecord:
-    """Copies the weights, sees that the copy is what the checkpoint's record says, and returns the record."""
+def _copy_weights(checkpoint: Path, candidate: Path, storage: str | None) -> CheckpointRecord:
+    """Copies the weights, sees that they are what the checkpoint's record says, and returns the record.
+
+    They go below the URL `storage` if there is one: who reads them there compares them again.
+    """
+    copy = candidate / WEIGHTS_FILE
     try:
-        shutil.copyfile(checkpoint / WEIGHTS_FILE, candidate / WEIGHTS_FILE)
-        record = CheckpointRecord.load(checkpoint)
-        verify_file(candidate / WEIGHTS_FILE, record.weights_sha256)
-    except FileNotFoundError as error:
+        with LocalFolder(checkpoint) as source:
+            weights = source.path / WEIGHTS_FILE
+            if storage is None:
+                weights = Path(shutil.copyfile(weights, copy))
+            record = CheckpointRecord.load(checkpoint)
+            verify_file(weights, record.weights_sha256)
+            if storage is not None:
+                store_files(candidate, {WEIGHTS_FILE: weights}, storage)
+    except (FileNotFoundError, ModelError, StoredFileDamagedError) as error:
         # A run that still trains lets go of its older checkpoints.
-        raise ConflictError(
-            f"checkpoint {checkpoint.name} has just been removed: name a newer one"
-        ) from error
-    except ModelError as error:
+        if isinstance(error, FileNotFoundError) or not checkpoint.is_dir():
+            raise ConflictError(
+                f"checkpoint {checkpoint.name} has just been removed: name a newer one"
+            ) from error
         raise UnfitCheckpointError(str(error)) from error
+    except PipelineError as error:
+        raise StorageUnavailableError(str(error)) from error
     return record

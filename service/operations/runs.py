@@ -11,13 +11,13 @@ from service.domain.job_folder import JobFolder
 from service.domain.resolved_run import DatasetPin, ResolvedRun
 from service.domain.spec import RunSpec
 from service.domain.state import RESUMABLE, JobState
-from service.domain.storage import remove_folder, require_folder
+from service.domain.storage import require_folder
 from service.errors import ConflictError
-from service.operations.allocation import require_room
 from service.operations.resolve import resolve
 from service.settings import Settings
 from service.store.jobs import Idempotency, JobStore, new_job_id
 from service.store.models import ModelStore
+from service.store.trash import empty_trash, trash_of
 
 
 class RunOperations:
@@ -42,6 +42,7 @@ class RunOperations:
         dataset = self._settings.datasets / spec.dataset
         resolved = resolve(run_id, spec, dataset, self._models, self._cluster.resources)
         folder = JobFolder(self._settings.runs / run_id)
+        resolved = resolved.model_copy(update={"storage": self._settings.storage_of(folder.path)})
         return self._jobs.create(
             "run",
             name=spec.name,
@@ -56,8 +57,8 @@ class RunOperations:
         """Queues a run that ended before its time again; it goes on from its newest checkpoint.
 
         Raises `ConflictError` for a run that still works or has succeeded, and where its dataset is another
-        by now, for it would not go on as it began; `InfeasibleError` when the cluster has lost what the run
-        needs, `StorageUnavailableError` and `ClusterUnreachableError`.
+        by now, for it would not go on as it began; `StorageUnavailableError`. Nodes that the cluster has lost
+        are waited for in the queue: they may be on their way back.
         """
         _require_resumable(job.id, job.state)
         job.work.require_storage()
@@ -65,7 +66,6 @@ class RunOperations:
             raise ConflictError(f"the folder of run {job.id} is gone: start a new run")
         run = ResolvedRun.model_validate_json(job.work.specification.read_text())
         _require_same_dataset(run.dataset)
-        require_room(run.allocation, self._cluster.resources())
         with self._jobs.editing(job.id) as edit:
             _require_resumable(job.id, edit.state)
             job.work.clear_ending()
@@ -83,12 +83,11 @@ class RunOperations:
             raise ConflictError(f"a process of run {job.id} has not ended yet: delete it in a moment")
         folder = job.work.path
         # Out of the way in one step, so that nobody sees a run with half of its files.
-        trash = folder.with_name(f".{folder.name}.deleted")
         with self._jobs.editing(job.id) as edit:
             edit.delete()
             if folder.exists():
-                folder.rename(trash)
-        remove_folder(trash, ignore_errors=True)
+                folder.rename(trash_of(folder))
+        empty_trash(folder.parent)
 
 
 def _require_same_dataset(pin: DatasetPin) -> None:

@@ -12,6 +12,8 @@ from model.classifier import Classifier
 from model.errors import BadCheckpointError
 from model.photo_index import PhotoIndex
 from model.published import PublishedModel
+from pipeline.errors import StoredFileDamagedError
+from pipeline.storage.local_folder import LocalFolder
 from service.domain.indexing import INDEX_FOLDER
 from service.errors import NotIndexedError
 from service.serving.metrics import ServingMetrics
@@ -26,12 +28,20 @@ class LoadedModel:
         self.replicas = replicas
         self._index_folder = folder / INDEX_FOLDER
         self._index: PhotoIndex | None = None
+        # Keeps the index's files where they are.
+        self._index_here: LocalFolder | None = None
 
     @classmethod
     def read(cls, folder: Path, workers: Sequence[str], metrics: ServingMetrics) -> Self:
         """`workers` names each one's device. Raises BadCheckpointError for a folder that is no published
         model, a damaged one, or one whose probabilities are not numbers."""
-        classifiers = {device: Classifier.load(folder, device) for device in dict.fromkeys(workers)}
+        try:
+            with LocalFolder(folder) as here:
+                classifiers = {
+                    device: Classifier.load(here.path, device) for device in dict.fromkeys(workers)
+                }
+        except StoredFileDamagedError as error:
+            raise BadCheckpointError(str(folder), str(error)) from error
         published = next(iter(classifiers.values())).published
         size = published.image_size
         grey_1SS3 = np.full((1, size, size, 3), 128, dtype=np.uint8)
@@ -63,11 +73,17 @@ class LoadedModel:
         Raises `NotIndexedError` while there is none, BadIndexError for one that is damaged.
         """
         if not self._index_folder.is_dir():
-            self._index = None
+            self._index = self._index_here = None
             raise _not_indexed(self.published)
         if self._index is None:
-            self._index = PhotoIndex(self._index_folder)
+            self._index_here = LocalFolder(self._index_folder)
+            self._index = PhotoIndex(self._index_here.path)
         return self._index
+
+    @property
+    def has_index_open(self) -> bool:
+        """Whether the index can be had at once: it may have to be fetched first."""
+        return self._index is not None
 
 
 def _not_indexed(published: PublishedModel) -> NotIndexedError:

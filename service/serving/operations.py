@@ -68,7 +68,8 @@ class ServingOperations:
         self, asked: Version, uploads: Sequence[bytes], options: SimilarOptions
     ) -> SimilarPhotos:
         """Raises `NotIndexedError` for a version whose training photos cannot be searched."""
-        index = (await self._registry.get(asked.name, asked.number)).index
+        loaded = await self._registry.get(asked.name, asked.number)
+        index = loaded.index if loaded.has_index_open else await asyncio.to_thread(lambda: loaded.index)
         model, found, timing = await self.ask(asked, uploads, Question.EMBEDDING)
         nearest = await asyncio.gather(
             *(asyncio.to_thread(index.nearest, found_F, options.top_k) for found_F in found)

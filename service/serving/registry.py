@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from model.errors import ModelError
+from pipeline.errors import PipelineError
 from service.errors import ServiceError
 from service.serving.loaded_model import LoadedModel
 from service.serving.metrics import ServingMetrics
@@ -70,5 +71,5 @@ class ModelRegistry:
         for name, version in self._store.in_production()[: self._kept]:
             try:
                 await self.get(name, version)
-            except (ModelError, ServiceError) as error:
+            except (ModelError, PipelineError, ServiceError) as error:
                 log.error("model_not_loaded", model=name, version=version, alias=PRODUCTION, error=str(error))

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.shards.cluster import LOOPBACK_ALONE
@@ -23,8 +24,11 @@ def free_port() -> int:
         return port
 
 
-def ray_head(home: Path, dashboard_port: int, token: str) -> Command:
-    """The command that runs a head until it is ended; nothing of it listens beyond loopback."""
+def ray_head(home: Path, dashboard_port: int, token: str, of_node: Mapping[str, str]) -> Command:
+    """The command that runs a head until it is ended; nothing of it listens beyond loopback.
+
+    `of_node` is what its jobs are to find in their environment.
+    """
     binaries = Path(sys.executable).parent
     options = {
         "port": free_port(),
@@ -48,6 +52,7 @@ def ray_head(home: Path, dashboard_port: int, token: str) -> Command:
             "RAY_AUTH_TOKEN": token,
             # Nothing here would use the half minute that a node waits for others to take its work over.
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+            **of_node,
         },
         log=home / "logs" / "ray.log",
     )

@@ -16,6 +16,7 @@ import httpx
 import structlog
 from pydantic import SecretStr
 
+from pipeline.storage.trial import try_storage
 from service.errors import StackError
 from service.http.listener import listen
 from service.huge_pages import HUGE_PAGES
@@ -77,8 +78,11 @@ class Stack:
 def local_stack(settings: Settings) -> Iterator[Stack]:
     """Starts the stack, yields it ready, and leaves no process behind.
 
-    Raises `StackError` for a taken port, a home that another stack uses, or a part that does not start.
+    Raises `StackError` for a taken port, a home that another stack uses, or a part that does not start, and
+    `StorageUnavailableError` for object storage that cannot be used.
     """
+    if settings.storage is not None:
+        try_storage(settings.storage)
     settings.home.mkdir(parents=True, exist_ok=True)
     listen(settings.host, settings.port).close()
     with ExitStack() as ending:
@@ -122,6 +126,9 @@ def _commands(settings: Settings) -> list[Command]:
     assert dashboard is not None
     token = settings.ray_token.get_secret_value()
     tandem = str(Path(sys.executable).with_name("tandem"))
+    of_node = {"TANDEM_CACHE": str(settings.cache)}
+    if settings.cache_bytes is not None:
+        of_node["TANDEM_CACHE_BYTES"] = str(settings.cache_bytes)
     environment = {
         "TANDEM_HOME": str(settings.home),
         "TANDEM_HOST": settings.host,
@@ -130,11 +137,13 @@ def _commands(settings: Settings) -> list[Command]:
         "TANDEM_RAY_TOKEN": token,
         "TANDEM_SERVING_URL": settings.serving_url,
         "TANDEM_SOURCE_ROOTS": ":".join(settings.source_roots),
+        "TANDEM_STORAGE": settings.storage or "",
+        **of_node,
     }
     logs = settings.logs
     serve = [tandem, "serve", "--host", "127.0.0.1", "--port", str(serving)]
     return [
-        ray_head(settings.home, dashboard, token),
+        ray_head(settings.home, dashboard, token, of_node),
         Command("serving", serve, {**environment, **HUGE_PAGES}, logs / "serving.log"),
         Command("api", [tandem, "api"], environment, logs / "api.log"),
     ]

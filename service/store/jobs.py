@@ -53,6 +53,15 @@ class HeadPage(NamedTuple):
     next_cursor: str | None
 
 
+class JobAtWork(NamedTuple):
+    """How often a job was begun, and what it has told of its progress."""
+
+    id: str
+    name: str | None
+    attempts: int
+    progress: dict[str, Any]
+
+
 class JobEdit:
     """One transaction on one job: its fields, and the events that go with their change."""
 
@@ -262,12 +271,16 @@ class JobStore:
         with self._database.reading() as connection:
             return list(connection.scalars(query))
 
-    def progress_of_runs_at_work(self) -> dict[str, dict[str, Any]]:
-        """What each run that is neither over nor queued has told of its progress, by the run's id."""
+    def at_work(self, kind: JobKind) -> list[JobAtWork]:
+        """The jobs of a kind that are neither over nor queued."""
         states = [str(state) for state in ACTIVE if state is not JobState.QUEUED]
-        query = select(JobRow.id, JobRow.progress).where(JobRow.state.in_(states), JobRow.kind == "run")
+        columns = JobRow.id, JobRow.name, JobRow.attempts, JobRow.progress
+        query = select(*columns).where(JobRow.state.in_(states), JobRow.kind == kind)
         with self._database.reading() as connection:
-            return {row.id: row.progress for row in connection.execute(query)}
+            return [
+                JobAtWork(row.id, row.name, len(row.attempts), row.progress)
+                for row in connection.execute(query)
+            ]
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many jobs there are of each kind in each state."""

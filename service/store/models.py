@@ -1,22 +1,20 @@
 """Published models: a folder each, with a folder for every version and a file of aliases.
 
-<root>/<name>/<version>/{weights.safetensors, model.json}      versions count from 1 and never change
+<root>/<name>/<version>/{weights.safetensors, model.json}      versions count from 1 and never change;
+                                                               storage.json where the weights are elsewhere
 <root>/<name>/aliases.json                                     {alias: {version, assigned_at}}
 <root>/<name>/last_version.json                                {version}: the highest there has been
 <root>/.candidate-<id>/                                        a version in the making; nobody lists it
-<root>/.removed-<id>/                                          a version on its way out
+<root>/.<version>.<id>.deleted/                                a version on its way out
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
-import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,7 +26,9 @@ from service.domain.job_folder import write_json
 from service.domain.names import NAME_PATTERN, is_version_number
 from service.domain.storage import require_folder
 from service.errors import ConflictError, FieldProblem, InvalidSpecError, NotFoundError
+from service.store.folder_lock import alone_in
 from service.store.remembered import Remembered
+from service.store.trash import discard, empty_trash, trash_of
 
 PRODUCTION = "production"
 CANDIDATE_PATTERN = r"\.candidate-[0-9a-f]{32}"
@@ -123,7 +123,7 @@ class ModelStore:
         """Points an alias at a version, from one moment to the next."""
         check_alias(alias)
         self.folder(name, version)
-        with _alone_in(self._root / name):
+        with alone_in(self._root / name):
             # It may have been removed while another held the lock.
             self.folder(name, version)
             moment = datetime.now(UTC).isoformat(timespec="microseconds")
@@ -132,7 +132,7 @@ class ModelStore:
 
     def remove_alias(self, name: str, alias: str) -> None:
         self.versions(name)
-        with _alone_in(self._root / name):
+        with alone_in(self._root / name):
             aliases = dict(self._read_aliases(name))
             if alias not in aliases:
                 raise NotFoundError(f"model {name!r} has no alias {alias!r}")
@@ -145,7 +145,7 @@ class ModelStore:
         Raises `ConflictError` while an alias names it.
         """
         folder = self.folder(name, version)
-        with _alone_in(self._root / name):
+        with alone_in(self._root / name):
             naming = sorted(
                 alias for alias, named in self._read_aliases(name).items() if named.version == version
             )
@@ -155,9 +155,9 @@ class ModelStore:
                     " at another version, or remove it, first"
                 )
             # Out of sight as a whole, and then away.
-            doomed = folder.rename(self._root / f".removed-{uuid.uuid4().hex}")
+            folder.rename(self._root / trash_of(folder).name)
             sync(self._root / name)
-        shutil.rmtree(doomed)
+        empty_trash(self._root)
 
     def require_storage(self) -> None:
         """Raises `StorageUnavailableError` when the folder of all models is not there."""
@@ -167,11 +167,16 @@ class ModelStore:
     def candidate(self) -> Iterator[Path]:
         """An empty folder to make a version in, gone with all it holds unless `adopt` has taken it."""
         folder = self._root / f".candidate-{uuid.uuid4().hex}"
-        folder.mkdir(parents=True)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        self._root.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as held:
+            with alone_in(self._root):
+                self._discard_abandoned()
+                folder.mkdir()
+                held.enter_context(alone_in(folder))
+            try:
+                yield folder
+            finally:
+                discard(folder)
 
     def candidate_folder(self, candidate: str) -> Path:
         """The folder of a candidate that is being made, by its own name."""
@@ -186,7 +191,7 @@ class ModelStore:
             raise InvalidSpecError([FieldProblem("name", f"{description.name!r} cannot name a model")])
         folder = self._root / description.name
         folder.mkdir(exist_ok=True)
-        with _alone_in(folder):
+        with alone_in(folder):
             version = max(self._last_version(description.name), *self._numbers(description.name), 0) + 1
             published = description.model_copy(update={"version": version})
             published.save(candidate)
@@ -196,6 +201,12 @@ class ModelStore:
             candidate.rename(folder / str(version))
             sync(folder)
         return published
+
+    def _discard_abandoned(self) -> None:
+        """Removes candidates of processes that were killed: those at work hold theirs."""
+        for left in self._root.glob(".candidate-*"):
+            with suppress(BlockingIOError, FileNotFoundError), alone_in(left, waiting=False):
+                discard(left)
 
     def _numbers(self, name: str) -> Sequence[int]:
         try:
@@ -237,14 +248,3 @@ def check_alias(alias: str) -> None:
 
 def _is_name(name: str) -> bool:
     return re.fullmatch(NAME_PATTERN, name) is not None
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Holds the folder's lock: of all threads and processes, one at a time changes a model."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -26,10 +26,13 @@ class Rank:
 
 
 class Agreed(NamedTuple):
-    """What every rank knows after a step: the loss over the global batch, and whether to stop here."""
+    """What every rank knows after a step: the loss over the global batch, whether to stop here, and how many
+    damaged photos all ranks have left out.
+    """
 
     loss: float
     stop: bool
+    corrupt_samples: int
 
 
 class Agreement:
@@ -55,11 +58,11 @@ class Agreement:
             dist.broadcast(of_first, src=0, group=self._group)
             buffer.copy_(of_first)
 
-    def after_step(self, loss: float) -> Agreed:
+    def after_step(self, loss: float, corrupt_samples: int) -> Agreed:
         """Averages the ranks' losses, which their shares' weights are in; rank 0 looks for a stop request."""
         asked = self.rank.is_first and self._stop_request.exists()
-        total, stop = self._sum([loss, float(asked)])
-        return Agreed(total / self.rank.world_size, stop > 0)
+        total, stop, corrupt = self._sum([loss, float(asked), float(corrupt_samples)])
+        return Agreed(total / self.rank.world_size, stop > 0, int(corrupt))
 
     def sum_evaluations(self, own: Evaluation) -> Evaluation:
         """What all ranks counted together."""

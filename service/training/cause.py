@@ -24,6 +24,9 @@ _HINTS: Final = MappingProxyType(
         "diverged": "lower the learning rate or try another seed",
         "plan_changed": "or delete it with DELETE /api/v1/datasets/NAME and prepare it again",
         "cache_too_small": "give the run more loading.cache_bytes, or loading.shuffle=blocks",
+        "storage_unavailable": "when object storage answers again, ask for the same dataset again, or go on"
+        " with: tandem resume RUN",
+        "stored_file_damaged": "put the object back from a copy, or make anew what it belongs to",
         "source_lost": "ask for the same dataset again: what is finished is kept",
         "bad_dataset": "check the dataset with: tandem inspect DIR --verify",
         "oom": "use a smaller global_batch_size, fewer workers, or machines with more memory",

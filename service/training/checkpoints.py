@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
+import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 from torch import Tensor
 
 from model.checkpoint import load_checkpoint
-from model.checkpoint_record import CheckpointRecord
+from model.checkpoint_record import OPTIMIZER_FILE, CheckpointRecord
+from model.errors import CheckpointNotSavedError
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
+from model.published import WEIGHTS_FILE
 from model.snapshot import Snapshot
+from pipeline.errors import PipelineError, StorageUnavailableError
+from pipeline.storage.local_folder import LocalFolder
+from pipeline.storage.moving import remove_stored, store_folder
+from pipeline.storage.node_cache import NodeCache
 from service.domain.job_folder import JobFolder, checkpoint_name
 
 
@@ -19,9 +27,17 @@ class RunCheckpoints:
     """One is written at a time, by a thread of its own. The training stands still only for the copy."""
 
     def __init__(
-        self, folder: JobFolder, keep: int, network: AlexNet, trainer: Trainer, mean_image: Tensor
+        self,
+        folder: JobFolder,
+        keep: int,
+        network: AlexNet,
+        trainer: Trainer,
+        mean_image: Tensor,
+        storage: str | None,
     ) -> None:
+        """Tensors go below the URL `storage` if there is one; the folder keeps the rest."""
         self._folder = folder
+        self._storage = storage
         self._keep = keep
         self._network = network
         self._trainer = trainer
@@ -40,7 +56,8 @@ class RunCheckpoints:
         """Puts the training back where the newest checkpoint left it; without one it starts at the start."""
         if self.newest is None:
             return None
-        checkpoint = load_checkpoint(self._folder.checkpoints / self.newest)
+        with LocalFolder(self._folder.checkpoints / self.newest) as whole:
+            checkpoint = load_checkpoint(whole.path)
         checkpoint.restore(self._network, self._trainer)
         self.metrics = checkpoint.record.metrics
         return checkpoint.record
@@ -48,7 +65,7 @@ class RunCheckpoints:
     def clear_unfinished(self) -> None:
         """Removes what an attempt that was killed while it wrote a checkpoint has left."""
         for unfinished in self._folder.checkpoints.glob(".step-*"):
-            shutil.rmtree(unfinished)
+            _remove(unfinished)
 
     def begin(self) -> None:
         """Copies the training as of this step and begins to write it, unless the step has a checkpoint.
@@ -76,7 +93,28 @@ class RunCheckpoints:
         self._writer.shutdown()
 
     def _write(self, snapshot: Snapshot, name: str) -> CheckpointRecord:
-        record = snapshot.write(self._folder.checkpoints / name)
+        record = self._save(snapshot, self._folder.checkpoints / name)
         for old in self._folder.checkpoint_names()[: -self._keep]:
-            shutil.rmtree(self._folder.checkpoints / old)
+            # Out of sight first: nobody is to find the record of what is half removed.
+            doomed = self._folder.checkpoints / f".{old}.{uuid.uuid4().hex}"
+            (self._folder.checkpoints / old).rename(doomed)
+            _remove(doomed)
         return record
+
+    def _save(self, snapshot: Snapshot, target: Path) -> CheckpointRecord:
+        if self._storage is None:
+            return snapshot.write(target)
+        try:
+            with NodeCache.of_this_node().scratch() as scratch:
+                record = snapshot.write(scratch / target.name)
+                tensors = (WEIGHTS_FILE, OPTIMIZER_FILE)
+                store_folder(scratch / target.name, target, tensors, f"{self._storage}.{target.name}")
+        except (OSError, PipelineError) as error:
+            raise CheckpointNotSavedError(str(target), str(error)) from error
+        return record
+
+
+def _remove(hidden: Path) -> None:
+    # What object storage does not let go of now goes when the next attempt begins, or with the run.
+    with suppress(StorageUnavailableError):
+        remove_stored(hidden)

@@ -11,11 +11,14 @@ import torch
 
 from model.classifier import Classifier
 from model.network.architecture import layers_of
-from model.photo_index import PhotoIndexWriter
+from model.photo_index import DESCRIPTION_FILE, PhotoIndexWriter
 from pipeline.batches.whole_split import whole_train_split
 from pipeline.errors import BadDatasetError
 from pipeline.photos.thumbnail import thumbnail
 from pipeline.shards.manifest import Manifest
+from pipeline.storage.local_folder import LocalFolder
+from pipeline.storage.moving import remove_stored, store_folder
+from pipeline.storage.node_cache import NodeCache
 from service.domain.events import IndexLine
 from service.domain.indexing import INDEX_FOLDER, IndexOrder
 from service.domain.job_folder import JobFolder, now
@@ -43,14 +46,30 @@ def build(order: IndexOrder, lines: LineFile) -> None:
 
     Raises BadDatasetError for a dataset that is not the one the model was trained on.
     """
-    dataset, model = Path(order.dataset_folder), Path(order.model_folder)
+    target = Path(order.model_folder) / INDEX_FOLDER
+    for left in target.parent.glob(f".{INDEX_FOLDER}.*"):
+        # Of a job that was killed.
+        remove_stored(left)
+    if order.storage is None:
+        _write(order, target, lines)
+        return
+    with NodeCache.of_this_node().scratch() as scratch:
+        made = scratch / INDEX_FOLDER
+        _write(order, made, lines)
+        large = {file.name for file in made.iterdir()} - {DESCRIPTION_FILE}
+        store_folder(made, target, large, order.storage)
+
+
+def _write(order: IndexOrder, target: Path, lines: LineFile) -> None:
+    dataset = Path(order.dataset_folder)
     manifest = Manifest.load(dataset)
     if manifest.checksum != order.dataset_checksum:
         raise BadDatasetError(f"{dataset} is not the dataset that the model was trained on")
-    classifier = Classifier.load(model, "cuda:0" if torch.cuda.is_available() else "cpu")
+    with LocalFolder(Path(order.model_folder)) as model:
+        classifier = Classifier.load(model.path, "cuda:0" if torch.cuda.is_available() else "cpu")
     features = layers_of(classifier.published.architecture)[-1].fan_in
     total, done, pace = manifest.splits["train"].num_samples, 0, Pace()
-    with PhotoIndexWriter(model / INDEX_FOLDER, features, manifest.checksum) as index:
+    with PhotoIndexWriter(target, features, manifest.checksum) as index:
         for images, labels, sample_ids in whole_train_split(dataset, _BATCH):
             photos = images.numpy()
             index.add(

@@ -15,6 +15,10 @@ from typing import Any, Final
 import ray
 import torch
 
+from pipeline.errors import NodeCacheUnusableError, StorageUnavailableError
+from pipeline.storage.node_cache import NodeCache
+from pipeline.storage.trial import try_storage
+
 _LIBRARIES: Final = ("tandem", "torch", "ray", "ffcv", "numpy")
 # Where Ray's own workers listen, so what is open between nodes if anything is.
 _WORKER_PORTS: Final = range(10002, 20000)
@@ -27,8 +31,8 @@ _SEEN_SECONDS: Final = 40.0
 class Lookout:
     """An actor, pinned to the node that it tells of."""
 
-    def __init__(self, marks: str, name: str) -> None:
-        self._marks, self._name = Path(marks), name
+    def __init__(self, marks: str, name: str, storage: str | None) -> None:
+        self._marks, self._name, self._storage = Path(marks), name, storage
         self._listener: socket.socket | None = None
 
     def describe(self) -> dict[str, Any]:
@@ -38,6 +42,7 @@ class Lookout:
             "gpus_seen": torch.cuda.device_count(),
             "shared_memory_bytes": shutil.disk_usage("/dev/shm").total if Path("/dev/shm").is_dir() else 0,
             "home_refusal": self._leave_mark(),
+            "storage_refusal": self._try_storage(),
         }
 
     def listen(self) -> tuple[str, int]:
@@ -68,6 +73,16 @@ class Lookout:
 
     def clock(self) -> float:
         return time.time()
+
+    def _try_storage(self) -> str | None:
+        if self._storage is None:
+            return None
+        try:
+            try_storage(self._storage)
+            NodeCache.of_this_node()
+        except (StorageUnavailableError, NodeCacheUnusableError) as error:
+            return str(error)
+        return None
 
     def _leave_mark(self) -> str | None:
         try:

@@ -31,8 +31,8 @@ class Living(NamedTuple):
 
 
 def main() -> None:
-    """`tandem-nodes-job HOME`"""
-    home = Path(sys.argv[1])
+    """`tandem-nodes-job HOME [STORAGE]`"""
+    home, storage = Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None
     ray.init(log_to_driver=False)
     living = [
         Living(node["NodeID"], node["NodeManagerHostname"], int(node["Resources"].get("GPU", 0)))
@@ -40,12 +40,12 @@ def main() -> None:
         if node["Alive"]
     ]
     with _marks_below(home) as marks:
-        report = look_around(home, marks, _with_names_of_their_own(living))
+        report = look_around(home, marks, storage, _with_names_of_their_own(living))
     sys.stdout.write(f"\n{REPORT_MARK}{report.model_dump_json()}\n")
 
 
-def look_around(home: Path, marks: Path, living: list[Living]) -> ClusterReport:
-    lookouts = {node: _lookout(node, marks) for node in living}
+def look_around(home: Path, marks: Path, storage: str | None, living: list[Living]) -> ClusterReport:
+    lookouts = {node: _lookout(node, marks, storage) for node in living}
     described = {node: _answer(lookout.describe.remote()) for node, lookout in lookouts.items()}
     present = {node: found for node, found in described.items() if found is not None}
     # One after another, so that each has left its mark and listens before any other looks.
@@ -69,12 +69,16 @@ def look_around(home: Path, marks: Path, living: list[Living]) -> ClusterReport:
             )
         )
     silent = tuple(node.name for node in living if node not in present)
-    return ClusterReport(home=str(home), nodes=tuple(reports), silent=silent)
+    return ClusterReport(home=str(home), storage=storage, nodes=tuple(reports), silent=silent)
 
 
-def _lookout(node: Living, marks: Path) -> Any:
+def _lookout(node: Living, marks: Path, storage: str | None) -> Any:
     here = NodeAffinitySchedulingStrategy(node.identifier, soft=False)
-    return ray.remote(Lookout).options(num_cpus=0, scheduling_strategy=here).remote(str(marks), node.name)
+    return (
+        ray.remote(Lookout)
+        .options(num_cpus=0, scheduling_strategy=here)
+        .remote(str(marks), node.name, storage)
+    )
 
 
 def _answer(reference: Any) -> Any:

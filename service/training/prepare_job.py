@@ -22,7 +22,9 @@ def main() -> None:
         order = Preparation.model_validate_json(folder.specification.read_text())
         spec, out = order.spec, Path(order.out)
         lines = LineFile(folder.progress)
-        stage = prepare(spec.source, out, spec.prepare_config, name=spec.name, val=spec.val)
+        stage = prepare(
+            spec.source, out, spec.prepare_config, name=spec.name, val=spec.val, storage=order.storage
+        )
         # Closed, the stage leaves nothing at work, whatever ends this job.
         with closing(stage):
             for progress in stage:

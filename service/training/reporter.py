@@ -36,16 +36,21 @@ class Reporter:
         self._images_per_step = images_per_step
         self._num_workers = num_workers
         self._pace = Pace()
+        self._waits = Pace()
         self._steps = 0
         self._told = 0.0
         self._untold: StepLine | None = None
         self._board = Board(folder.board)
         self._events_told = set(_events_told(folder))
 
-    def step(self, report: StepReport, loss: float) -> None:
-        """Notes a step, with its loss over the global batch. What is not told at once, `flush` tells."""
+    def step(self, report: StepReport, loss: float, *, waited_seconds: float, corrupt_samples: int) -> None:
+        """Notes a step, with its loss over the global batch, and how long all steps so far waited for theirs.
+
+        What is not told at once, `flush` tells.
+        """
         self._steps += 1
         self._pace.advance(self._steps)
+        self._waits.advance(waited_seconds)
         self._untold = StepLine(
             at=now(),
             epoch=report.epoch,
@@ -56,6 +61,8 @@ class Reporter:
             images_per_second=self._pace.per_second * self._images_per_step,
             eta_seconds=self._pace.seconds_for(self._total_steps - report.step),
             num_workers=self._num_workers,
+            wait_share=self._waits.per_second,
+            corrupt_samples=corrupt_samples,
         )
         if time.monotonic() - self._told >= PROGRESS_SECONDS:
             self.flush()

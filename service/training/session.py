@@ -30,6 +30,7 @@ from service.training import remarks
 from service.training.agreement import Agreement
 from service.training.checkpoints import RunCheckpoints
 from service.training.reporter import Reporter
+from service.training.waits import Waits
 
 VALIDATED = {"val_loss", "val_top1_error", "val_top5_error"}
 
@@ -66,9 +67,10 @@ class Session:
             share=share,
         )
         self._stall = StallWatch(run.model.num_classes)
+        self._waits = Waits()
         self._agreement, self._share, self._network = agreement, share, network
         self._checkpoints = RunCheckpoints(
-            folder, run.spec.checkpoint.keep, network, self._trainer, mean_image
+            folder, run.spec.checkpoint.keep, network, self._trainer, mean_image, run.storage
         )
         self._reporter = (
             Reporter(
@@ -121,11 +123,15 @@ class Session:
         losses = []
         stopped = False
         with closing(self._training_batches()) as batches:
-            for report in self._trainer.train_epoch(batches):
-                loss, stopped = self._agreement.after_step(report.loss * self._share.weight)
+            for report in self._trainer.train_epoch(self._waits.timed(batches)):
+                loss, stopped, corrupt = self._agreement.after_step(
+                    report.loss * self._share.weight, self._train.num_skipped
+                )
                 losses.append(loss)
                 if self._reporter:
-                    self._reporter.step(report, loss)
+                    self._reporter.step(
+                        report, loss, waited_seconds=self._waits.seconds, corrupt_samples=corrupt
+                    )
                     if self._stall.stalled(loss):
                         self._reporter.event(remarks.stalled(self._stall.chance))
                     self._tell_of_written(wait=False)

@@ -10,6 +10,7 @@ from model.checkpoint import load_weights
 from model.checkpoint_record import verify_file
 from model.learning.initialize import starting_parameters
 from model.published import WEIGHTS_FILE, PublishedModel
+from pipeline.storage.local_folder import LocalFolder
 from service.domain.job_folder import JobFolder
 from service.domain.resolved_run import ResolvedRun, StartPin
 
@@ -33,7 +34,8 @@ def starting_point(folder: JobFolder, run: ResolvedRun) -> dict[str, Tensor]:
 
 
 def _published(pin: StartPin) -> dict[str, Tensor]:
-    path = Path(pin.path)
-    verify_file(path / WEIGHTS_FILE, pin.weights_sha256)
-    tensors, _ = load_weights(path / WEIGHTS_FILE, PublishedModel.load(path).architecture)
+    with LocalFolder(Path(pin.path)) as model:
+        weights = model.path / WEIGHTS_FILE
+        verify_file(weights, pin.weights_sha256)
+        tensors, _ = load_weights(weights, PublishedModel.load(model.path).architecture)
     return tensors

@@ -70,6 +70,11 @@ def network_of(folder: JobFolder, run: ResolvedRun, placement: Placement, share:
 def parallel(network: AlexNet, rank: Rank) -> nn.Module:
     """The network with its gradients averaged over the ranks.
 
-    Plain DDP, without device ids: the module spans devices.
+    DDP without device ids: the module spans devices. A resumed run has to go on to the bit, and from three
+    ranks on the order that a gradient is summed in follows from its place in a bucket. DDP lays the buckets
+    out anew after its first step, as gradients became ready in it, unless it looks for unused parameters.
+    There are none, as it tells once in the log.
     """
-    return DistributedDataParallel(network) if rank.world_size > 1 else network
+    if rank.world_size == 1:
+        return network
+    return DistributedDataParallel(network, find_unused_parameters=rank.world_size > 2)

@@ -100,6 +100,8 @@ def step_line(step: int) -> StepLine:
         num_workers=2,
         images_per_second=812.5,
         eta_seconds=float(10**6 - step),
+        wait_share=0.1,
+        corrupt_samples=0,
     )
 
 

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from faults import Fault, processes_at_work
+from followed_run import LOOK_SECONDS, Follower, see_through
 from local_stack import LocalStack
 
-from service.client import ApiError, ServerUnreachableError
-from service.client.events import PASSING_STATUSES, RunEvent
+from service.client.events import RunEvent
 from service.domain.answers import Run
 from service.domain.events import EventKind
-from service.domain.state import RESUMABLE, JobState
+from service.domain.state import JobState
 
-MOST_RESUMES = 3
-AWAY_SECONDS = 300.0
 LEAVING_SECONDS = 30.0
-LOOK_SECONDS = 0.1
-Answer = TypeVar("Answer")
 
 VALIDATED = ("epoch", "step", "val_loss", "val_top1_error", "val_top5_error", "val_samples")
 
@@ -72,34 +66,6 @@ class Evidence:
         )
 
 
-class Follower(threading.Thread):
-    """Keeps every event of a run, from its first to its last, whatever happens to the server meanwhile."""
-
-    def __init__(self, stack: LocalStack, run_id: str) -> None:
-        super().__init__(name=f"follower of {run_id}")
-        self._stack, self._run_id = stack, run_id
-        self._over = threading.Event()
-        self.events: list[RunEvent] = []
-        self.start()
-
-    def run(self) -> None:
-        over = False
-        while not over:
-            # Asked first: what belongs to a run that is over has happened by then.
-            over = self._over.is_set()
-            last = self.events[-1].id if self.events else 0
-            for event in self._stack.client.runs.events(self._run_id, last, patience_seconds=AWAY_SECONDS):
-                if event.id is not None:
-                    self.events.append(event)
-            time.sleep(LOOK_SECONDS)
-
-    def finish(self) -> list[RunEvent]:
-        """Every event, once nothing more will happen."""
-        self._over.set()
-        self.join()
-        return self.events
-
-
 class MissedError(Exception):
     """The run was over before there was anything to strike."""
 
@@ -111,12 +77,12 @@ def train(stack: LocalStack, spec: dict[str, Any], fault: Fault | None = None, a
     """
     began = time.monotonic()
     run = stack.client.runs.create(spec)
-    follower = Follower(stack, run.id)
+    follower = Follower(stack.client, run.id)
     try:
         if fault is not None:
             time.sleep(after)
             _strike(stack, run.id, fault)
-        _see_through(stack, run.id)
+        see_through(stack.client, run.id)
     finally:
         events = follower.finish()
     return _evidence(stack, run.id, events, time.monotonic() - began)
@@ -128,31 +94,6 @@ def _strike(stack: LocalStack, run_id: str, fault: Fault) -> None:
             return
         time.sleep(LOOK_SECONDS)
     raise MissedError
-
-
-def _see_through(stack: LocalStack, run_id: str) -> None:
-    """Resumes a run whenever it has ended before its time; returns when it has succeeded, or will not."""
-    resumes = 0
-    while (state := patiently(lambda: stack.client.runs.get(run_id)).state) is not JobState.SUCCEEDED:
-        if state in RESUMABLE:
-            if resumes == MOST_RESUMES:
-                return
-            patiently(lambda: stack.client.runs.resume(run_id))
-            resumes += 1
-        time.sleep(LOOK_SECONDS)
-
-
-def patiently(ask: Callable[[], Answer]) -> Answer:
-    """Asks until the server answers: it may be on its way back."""
-    deadline = time.monotonic() + AWAY_SECONDS
-    while True:
-        try:
-            return ask()
-        except (ApiError, ServerUnreachableError) as error:
-            passes = isinstance(error, ServerUnreachableError) or error.status in PASSING_STATUSES
-            if not passes or time.monotonic() > deadline:
-                raise
-        time.sleep(LOOK_SECONDS)
 
 
 def _evidence(stack: LocalStack, run_id: str, events: list[RunEvent], seconds: float) -> Evidence:

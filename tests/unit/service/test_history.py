@@ -41,6 +41,8 @@ def step(number: int, at: str = "2026-01-01T00:00:00.000+00:00") -> StepLine:
         images_per_second=100.0,
         eta_seconds=None,
         num_workers=1,
+        wait_share=0.0,
+        corrupt_samples=0,
     )
 
 

@@ -88,3 +88,12 @@ def test_a_cluster_that_does_not_answer_is_one_finding_that_says_what_to_set() -
     (finding,) = cluster_findings(Settings(ray_url="http://127.0.0.1:9"))
     assert finding.severity is Severity.BLOCKING
     assert "TANDEM_RAY_URL" in finding.remedy
+
+
+def test_a_node_that_cannot_use_object_storage_is_named() -> None:
+    refused = node("two", storage_refusal="s3://photos may not be read: check the credentials")
+    report = ClusterReport(home="/home", storage="s3://photos", nodes=(node("one"), refused), silent=())
+    storage = {finding.subject: finding for finding in findings_of(report)}["object storage"]
+    assert storage.severity is Severity.BLOCKING
+    assert storage.found == "two: s3://photos may not be read: check the credentials"
+    assert "environment" in storage.remedy

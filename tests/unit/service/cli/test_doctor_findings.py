@@ -11,8 +11,19 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from object_server import BUCKET, object_server
 
-from service.cli.findings import GIB, Severity, disk, importable, port, server, shared_memory
+from service.cli.findings import (
+    GIB,
+    Severity,
+    disk,
+    importable,
+    node_cache,
+    object_storage,
+    port,
+    server,
+    shared_memory,
+)
 from service.cli.main import run
 from service.settings import Settings
 
@@ -106,3 +117,24 @@ def test_doctor_exits_1_when_something_is_blocking(
     assert answer["fit"] is False
     subjects = [finding["subject"] for finding in answer["findings"]]
     assert subjects[:5] == ["Python", "FFCV", "torch", "disk", "shared memory"]
+
+
+def test_object_storage_is_tried_and_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    with object_server() as storage:
+        for name, value in storage.environment.items():
+            monkeypatch.setenv(name, value)
+        assert object_storage(f"s3://{BUCKET}/tandem").severity is Severity.GOOD
+        assert storage.object_keys() == []
+        absent = object_storage("s3://no-such-bucket/tandem")
+    assert absent.severity is Severity.BLOCKING
+    assert "does not exist: check the bucket and the prefix" in absent.found
+    silent = object_storage(f"s3://{BUCKET}/tandem")
+    assert "check the network and AWS_ENDPOINT_URL" in silent.found
+
+
+def test_a_cache_that_cannot_be_one_is_named(tmp_path: Path) -> None:
+    assert node_cache(Settings(cache=tmp_path / "new")).severity is Severity.GOOD
+    (tmp_path / "file").write_bytes(b"")
+    refused = node_cache(Settings(cache=tmp_path / "file"))
+    assert refused.severity is Severity.BLOCKING
+    assert "set TANDEM_CACHE to another folder" in refused.found

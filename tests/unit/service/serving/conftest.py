@@ -195,8 +195,10 @@ def indexes(settings: Settings, jobs: JobStore, store: ModelStore, dataset: Path
 
 
 @pytest.fixture
-def models(store: ModelStore, serving: ServingClient, indexes: IndexOperations) -> ModelOperations:
-    return ModelOperations(store, serving, indexes)
+def models(
+    settings: Settings, store: ModelStore, serving: ServingClient, indexes: IndexOperations
+) -> ModelOperations:
+    return ModelOperations(settings, store, serving, indexes)
 
 
 @pytest.fixture

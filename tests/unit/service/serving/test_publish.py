@@ -70,12 +70,12 @@ def loaded_models(serving_url: str) -> float:
 
 
 def test_an_alias_moves_while_no_serving_process_answers(
-    store: ModelStore, models: ModelOperations, indexes: IndexOperations, run: Job
+    store: ModelStore, models: ModelOperations, indexes: IndexOperations, run: Job, settings: Settings
 ) -> None:
     for _ in range(2):
         models.publish("colours", run, alias=None)
     nobody = ServingClient("http://127.0.0.1:9")
-    ModelOperations(store, nobody, indexes).set_alias("colours", "production", 1)
+    ModelOperations(settings, store, nobody, indexes).set_alias("colours", "production", 1)
     nobody.close()
     assert store.resolve("colours") == 1
 
@@ -219,7 +219,7 @@ def test_nobody_to_check_it_leaves_nothing(
     store: ModelStore, indexes: IndexOperations, run: Job, settings: Settings
 ) -> None:
     nobody = ServingClient("http://127.0.0.1:9")
-    models = ModelOperations(store, nobody, indexes)
+    models = ModelOperations(settings, store, nobody, indexes)
     assert_refused_leaving_nothing(models, run, settings, ServingUnreachableError)
     nobody.close()
 

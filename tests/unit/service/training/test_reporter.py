@@ -71,7 +71,7 @@ def test_an_attempt_tells_of_what_the_one_before_had_not_and_of_nothing_twice(fo
 def test_a_step_is_told_before_the_event_that_came_after_it(folder: JobFolder) -> None:
     reporter = Reporter(folder, total_steps=30, images_per_step=8, num_workers=2)
     for step in (1, 2, 3):
-        reporter.step(StepReport(step, 0, 2.0, 0.01, 8), 2.0)
+        reporter.step(StepReport(step, 0, 2.0, 0.01, 8), 2.0, waited_seconds=0.0, corrupt_samples=0)
     reporter.event(checkpoint(3))
     reporter.close()
     assert [line["step"] for line in lines(folder.progress)][-1] == 3

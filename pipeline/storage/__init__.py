@@ -1,0 +1,1 @@
+"""Large files in object storage, and copies of them on this node."""

@@ -1,0 +1,35 @@
+"""Whether object storage lets this process do all that is done with it."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+
+from pipeline.errors import StorageUnavailableError, StoredFileDamagedError
+from pipeline.storage.opened import open_store
+from pipeline.storage.stored_files import new_url
+
+_CONTENT = b"Tandem tried whether it can write here, read and delete.\n"
+
+
+def try_storage(url: str) -> None:
+    """Writes a small object of its own below a URL, reads it and deletes it.
+
+    Raises `StorageUnavailableError` saying what of it does not work, and what to check.
+    """
+    store = open_store(new_url(f"{url}/.trial"))
+    # Asked first, for a transfer would be tried again and again where nobody answers.
+    store.sizes_bytes()
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(_CONTENT)
+        file.flush()
+        store.put(Path(file.name), "trial")
+    found = io.BytesIO()
+    try:
+        store.fetch("trial", found)
+    except StoredFileDamagedError as error:
+        raise StorageUnavailableError(f"{error.url} was written and {error.detail}") from error
+    if found.getvalue() != _CONTENT:
+        raise StorageUnavailableError(f"{url} gives back other bytes than were written")
+    store.delete_all()

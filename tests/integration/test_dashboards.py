@@ -1,0 +1,109 @@
+"""Every panel's query against a real Prometheus that has watched a real stack at work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+from dashboards import Query, all_queries, metrics_in
+from prometheus_server import PrometheusServer, prometheus
+
+from service.client import ApiError, Client
+from service.domain.state import JobState
+from service.stack.ray_head import free_port
+from service.stack.up import Stack
+
+pytestmark = pytest.mark.cluster
+
+# As in Grafana, four times as long as the time between two scrapes, or longer.
+RATES_OVER = "10s"
+ONLY_WITH_GPUS = {"ray_node_gpus_utilization", "ray_node_gram_used", "ray_node_gram_available"}
+
+
+@pytest.fixture(scope="module")
+def watcher(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
+    """Scrapes the stack, and one serving replica more that is not there: an alert is pending over it."""
+    targets = {
+        "api": [_address(stack.url)],
+        "serving": [_address(stack.settings.serving_url), f"127.0.0.1:{free_port()}"],
+        "ray": _told_by_ray(stack),
+    }
+    with prometheus(tmp_path_factory.mktemp("prometheus"), targets) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def watched(watcher: PrometheusServer, stack: Stack, client: Client, photos: Path) -> PrometheusServer:
+    """The watcher once it has seen a preparation, a training run, answers about photos, and a fault."""
+    client.datasets.create(
+        {"name": "watched", "source": {"path": str(photos)}, "image_size": 72, "shard_size": 40}
+    )
+    while not (dataset := client.datasets.get("watched")).state.is_terminal:
+        time.sleep(0.2)
+    assert dataset.manifest is not None, dataset.reason
+    run = client.runs.create(
+        {
+            "dataset": "watched",
+            "model": {"preset": "alexnet-tiny"},
+            "recipe": {"preset": "quick", "epochs": 3, "global_batch_size": 32},
+            "publish": {"model": "watched"},
+        }
+    )
+    list(client.runs.events(run.id))
+    ended = client.runs.get(run.id)
+    assert ended.state is JobState.SUCCEEDED, ended.reason
+    for _ in range(3):
+        client.classify([photos / "val" / "blue" / "000.jpg"] * 2, model="watched")
+        time.sleep(0.6)
+    _ask_while_runs_are_away(stack, client, run.id)
+    time.sleep(1.5)
+    return watcher
+
+
+@pytest.mark.parametrize("query", all_queries(), ids=lambda query: query.asker)
+def test_every_panel_shows_data(watched: PrometheusServer, query: Query) -> None:
+    if metrics_in(query.expression) & ONLY_WITH_GPUS and not torch.cuda.is_available():
+        pytest.skip("Ray tells of GPUs only where there are some")
+    assert watched.ask(query.with_all(RATES_OVER)), query.expression
+
+
+def test_what_prometheus_saw_of_the_run_is_what_the_run_did(watched: PrometheusServer) -> None:
+    def values(expression: str) -> list[float]:
+        return [float(value) for series in watched.ask(expression) for _, value in series["values"]]
+
+    assert max(values("tandem_run_step")) <= max(values("tandem_run_total_steps")) == 3 * (256 // 32)
+    assert all(0 <= share <= 1 for share in values("tandem_run_wait_share"))
+    assert set(values("tandem_run_corrupt_samples")) == {0}
+    assert max(values("tandem_preparation_photos_done")) <= 320
+    assert set(values("tandem_database_up")) == {1}
+    assert set(values("min(tandem_storage_up)")) == {0, 1}
+
+
+def _ask_while_runs_are_away(stack: Stack, client: Client, run_id: str) -> None:
+    runs = stack.settings.runs
+    elsewhere = runs.rename(runs.with_name("elsewhere"))
+    try:
+        for _ in range(3):
+            with pytest.raises(ApiError, match="mount it again"):
+                client.runs.delete(run_id)
+            time.sleep(0.6)
+    finally:
+        elsewhere.rename(runs)
+
+
+def _address(url: str) -> str:
+    return httpx.URL(url).netloc.decode()
+
+
+def _told_by_ray(stack: Stack) -> Path:
+    """Where the head writes down, for Prometheus, where it tells of its node."""
+    (folder,) = [
+        Path(argument.partition("=")[2])
+        for argument in stack.child("ray").command.arguments
+        if argument.startswith("--temp-dir=")
+    ]
+    return folder / "prom_metrics_service_discovery.json"

@@ -9,7 +9,7 @@ SECRETS := TANDEM_TOKEN TANDEM_METRICS_TOKEN RAY_AUTH_TOKEN POSTGRES_PASSWORD GR
 SITE_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo compose-demo check test chaos test-compose bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving bench-cluster format env clean
+.PHONY: help setup demo compose-demo check test chaos test-compose bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving bench-cluster bench-image format env clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -71,6 +71,9 @@ bench-api: $(READY) ## the control plane under load, with a long history, and wh
 
 bench-serving: $(READY) $(SERVING_PEERS)/ready ## photos classified per second over HTTP, beside other servers (PHOTOS=folder)
 	$(BIN)/python tests/benchmarks/bench_serving.py $(if $(PHOTOS),--photos "$(PHOTOS)")
+
+bench-image: ## what the image weighs beside torch and Ray (IMAGE=name)
+	$(PYTHON) tests/benchmarks/image_size.py $(if $(IMAGE),--image "$(IMAGE)")
 
 format: $(READY) ## lay the code out as the checks want it
 	$(BIN)/ruff format .

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +12,6 @@ from pipeline.shards.statistics import Statistics, read_arrays
 
 # Sums of this many bytes fit into 16 bits: 257 · 255 = 2¹⁶ - 1.
 _PHOTOS_IN_16_BITS: Final = 257
-_CHANNEL_PAIRS: Final = ((0, 1), (0, 2), (1, 2))
 
 
 class PixelSums:
@@ -28,14 +26,14 @@ class PixelSums:
         self._latest = np.zeros(shape, np.uint16)
         self._num_latest = 0
 
-    def add(self, photo: NDArray[np.uint8]) -> None:
-        """Adds one photo, uint8 [S, S, 3]."""
+    def add(self, photo: NDArray[np.uint8], products: NDArray[np.int64]) -> None:
+        """Adds one photo, uint8 [S, S, 3], and its `channel_products`, int64 [3, 3]."""
         self.count += 1
         self._latest += photo
         self._num_latest += 1
         if self._num_latest == _PHOTOS_IN_16_BITS:
             self._fold()
-        self._products += _channel_products(photo)
+        self._products += products
 
     def merge(self, other: PixelSums) -> None:
         self.count += other.count
@@ -87,18 +85,3 @@ class PixelSums:
             pca_eigenvectors=eigenvectors * np.sign(largest),
             count=self.count,
         )
-
-
-def _channel_products(photo: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Sums over a photo's pixels of the products of two channels: int64 [3, 3].
-
-    a·b = (a² + b² - (a - b)²) / 2, because OpenCV adds up squares of bytes in integers, and many at a time.
-    It may give the sum as the square of a square root: off by less than 1e-4 at 1024×1024, and so rounded.
-    """
-    planes = cv2.split(photo)
-    squares = [round(cv2.norm(plane, cv2.NORM_L2SQR)) for plane in planes]
-    products = np.diag(np.array(squares, np.int64))
-    for a, b in _CHANNEL_PAIRS:
-        apart = round(cv2.norm(planes[a], planes[b], cv2.NORM_L2SQR))
-        products[a, b] = products[b, a] = (squares[a] + squares[b] - apart) // 2
-    return products

@@ -14,6 +14,7 @@ import torch
 from pipeline.errors import UnusablePhotoError
 from pipeline.ffcv_import import ffcv_import
 from pipeline.photos.decode import square_photo
+from pipeline.shards.channel_products import channel_products
 from pipeline.shards.checksum import file_checksum
 from pipeline.shards.durable import sync
 from pipeline.shards.image_field import Square, square_field
@@ -154,6 +155,6 @@ def _samples(
             quarantined.append(QuarantinedPhoto(listed.photo.path, task.split, listed.label, *error.args))
             continue
         if task.with_statistics:
-            sums.add(pixels)
+            sums.add(pixels, channel_products(pixels))
         yield Square(pixels, listed.raw), listed.label, listed.sample_id
     mark.at(len(task.photos), len(quarantined))

@@ -33,7 +33,10 @@ import torch
 print(torch.__version__, "with", torch.get_num_threads(), "threads and", torch.cuda.device_count(), "GPUs")
 """
 _FFCV = """
-import importlib.metadata, ffcv.libffcv, ffcv.writer, ffcv.loader, pipeline.batches.native
+import importlib.metadata, pipeline.batches.native
+from pipeline.ffcv_import import ffcv_import
+with ffcv_import():
+    import ffcv.libffcv, ffcv.writer, ffcv.loader
 print(importlib.metadata.version("ffcv"))
 """
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from scipy.io import loadmat
-
 from pipeline.errors import BadSourceError
 from pipeline.photos.files import Files
 from pipeline.photos.sources.class_names import is_printable
+from pipeline.photos.sources.matlab import read_table
 
 DEVKIT: Final = "ILSVRC2012_devkit_t12.tar.gz"
 SYNSET_LISTS: Final = ("imagenet_2012_validation_synset_labels.txt", "synset_labels.txt")
@@ -85,7 +83,7 @@ def read_devkit(files: Files) -> Devkit:
                 synsets, ground_truth = (_extract(tar, path) for path in (_SYNSETS, _GROUND_TRUTH))
             class_ids, names = _photographed(synsets)
             labels = [class_ids[int(line)] for line in ground_truth.split()]
-        # gzip, tarfile and scipy's parser let through whatever they trip over.
+        # gzip, tarfile and the parser of the table let through whatever they trip over.
         except Exception as error:
             raise BadSourceError(
                 f"{location} is not ILSVRC2012's devkit, or damaged ({_in_one_line(error)}): fetch it again"
@@ -102,10 +100,10 @@ def _extract(tar: tarfile.TarFile, path: str) -> bytes:
 
 def _photographed(document: bytes) -> tuple[dict[int, str], dict[str, str]]:
     """Number to class id and class id to name, of the synsets that have photos: those without children."""
-    synsets = loadmat(io.BytesIO(document), squeeze_me=True)["synsets"].reshape(-1)
-    leaves = [synset for synset in synsets if synset["num_children"] == 0]
-    class_ids = {int(synset["ILSVRC2012_ID"]): str(synset["WNID"]) for synset in leaves}
-    names = {str(synset["WNID"]): str(synset["words"]) for synset in leaves}
+    columns = ("ILSVRC2012_ID", "WNID", "words", "num_children")
+    leaves = [row[:-1] for row in read_table(document, "synsets", columns) if row[-1] == 0]
+    class_ids = {int(number): str(class_id) for number, class_id, _ in leaves}
+    names = {str(class_id): str(words) for _, class_id, words in leaves}
     return class_ids, {class_id: name for class_id, name in names.items() if is_printable(name)}
 
 

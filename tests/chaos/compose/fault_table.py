@@ -22,9 +22,9 @@ from cluster import Cluster
 from container_faults import FAULTS, Fault, Finding, judge
 from course import Course, prepare, train
 from full_disk import full_disk
+from photos import lay_out
 from serving_fault import crash_serving
 
-from photos import lay_out
 from service.errors import StackError
 
 WORKERS = 3

@@ -17,6 +17,7 @@ from pipeline.batches.augment import Augmentation
 from pipeline.batches.philox import philox
 from pipeline.batches.view_cutter import ViewCutter
 from pipeline.batches.views import EvaluationViews
+from pipeline.shards.channel_products import channel_products
 from pipeline.shards.pixel_sums import PixelSums
 
 RARE = 1e-4
@@ -30,7 +31,7 @@ def random_photos(count, size, seed=0):
 def statistics_of(photos):
     sums = PixelSums(photos.shape[1])
     for photo in photos:
-        sums.add(photo)
+        sums.add(photo, channel_products(photo))
     return sums.statistics()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BadDatasetError
+from pipeline.shards.channel_products import channel_products
 from pipeline.shards.pixel_sums import PixelSums
 from pipeline.shards.statistics import Statistics
 
@@ -19,7 +20,7 @@ def random_photos(count, size, seed=0):
 def sums_of(photos):
     sums = PixelSums(photos.shape[1])
     for photo in photos:
-        sums.add(photo)
+        sums.add(photo, channel_products(photo))
     return sums
 
 
@@ -68,9 +69,10 @@ def test_many_bright_photos_do_not_overflow(count):
     photo = random_photos(1, 8)[0] | 0xF0
     sums = PixelSums(8)
     for _ in range(count):
-        sums.add(photo)
+        sums.add(photo, channel_products(photo))
     assert np.array_equal(sums.statistics().mean_image, photo.astype(np.float32))
-    sums.add(np.full((8, 8, 3), 255, np.uint8))
+    white = np.full((8, 8, 3), 255, np.uint8)
+    sums.add(white, channel_products(white))
     total = (count * photo.astype(np.int64) + 255) / (count + 1)
     assert np.array_equal(sums.statistics().mean_image, total.astype(np.float32))
 
@@ -111,7 +113,7 @@ def test_sums_go_on_after_they_are_saved(tmp_path):
     sums = sums_of(photos[:3])
     sums.save(tmp_path / "sums.npz")
     for photo in photos[3:]:
-        sums.add(photo)
+        sums.add(photo, channel_products(photo))
     whole = sums_of(photos).statistics()
     assert np.array_equal(sums.statistics().mean_image, whole.mean_image)
     assert sums.statistics().count == 5

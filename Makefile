@@ -6,10 +6,11 @@ READY := $(VENV)/ready
 PEERS := .venv-peers
 SERVING_PEERS := .venv-serving-peers
 SECRETS := TANDEM_TOKEN TANDEM_METRICS_TOKEN RAY_AUTH_TOKEN POSTGRES_PASSWORD GRAFANA_PASSWORD
+KUBERNETES_SECRETS := deploy/kubernetes/base/secrets.env
 SITE_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo compose-demo check test chaos bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving format env clean
+.PHONY: help setup demo compose-demo check test chaos bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving format env kube-env clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,8 +74,18 @@ format: $(READY) ## lay the code out as the checks want it
 env: .env ## random secrets for docker-compose, in .env
 
 .env:
-	@umask 077; $(PYTHON) -c 'from secrets import token_urlsafe as t; print(*(f"{name}={t(32)}" for name in "$(SECRETS)".split()), sep="\n")' > $@
-	@echo "wrote .env: keep it, and keep it to yourself"
+	$(call random_secrets,$(SECRETS))
+
+kube-env: $(KUBERNETES_SECRETS) ## random secrets for deploy/kubernetes
+
+# KubeRay looks for Ray's token under auth_token.
+$(KUBERNETES_SECRETS):
+	$(call random_secrets,TANDEM_TOKEN TANDEM_METRICS_TOKEN POSTGRES_PASSWORD auth_token)
+
+define random_secrets
+	@umask 077; $(PYTHON) -c 'from secrets import token_urlsafe as t; print(*(f"{name}={t(32)}" for name in "$(1)".split()), sep="\n")' > $@
+	@echo "wrote $@: keep it, and keep it to yourself"
+endef
 
 clean: ## remove the environments; datasets, runs and models stay
 	rm -rf $(VENV) $(PEERS) $(SERVING_PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -6,10 +6,13 @@ READY := $(VENV)/ready
 PEERS := .venv-peers
 SERVING_PEERS := .venv-serving-peers
 SECRETS := TANDEM_TOKEN TANDEM_METRICS_TOKEN RAY_AUTH_TOKEN POSTGRES_PASSWORD GRAFANA_PASSWORD
+KUBERNETES_SECRETS := deploy/kubernetes/base/secrets.env
+# KubeRay looks for Ray's token under auth_token.
+SECRETS_OF_KUBERNETES := TANDEM_TOKEN TANDEM_METRICS_TOKEN POSTGRES_PASSWORD auth_token
 SITE_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo compose-demo check test chaos test-compose bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving bench-cluster bench-image format env clean
+.PHONY: help setup demo compose-demo check test chaos test-compose bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving bench-cluster bench-image format env kube-env clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -80,9 +83,16 @@ format: $(READY) ## lay the code out as the checks want it
 	$(BIN)/ruff check --fix .
 
 env: ## random secrets for docker-compose, in .env: those that it does not hold yet
-	@umask 077; touch .env; for name in $(SECRETS); do grep -q "^$$name=." .env \
-	  || { echo "$$name=$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))')" >> .env; echo "added $$name"; }; done
-	@echo "the secrets are in .env: keep it, and keep it to yourself"
+	$(call random_secrets,.env,$(SECRETS))
+
+kube-env: ## the same for deploy/kubernetes
+	$(call random_secrets,$(KUBERNETES_SECRETS),$(SECRETS_OF_KUBERNETES))
+
+define random_secrets
+	@umask 077; touch $(1); for name in $(2); do grep -q "^$$name=." $(1) \
+	  || { echo "$$name=$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))')" >> $(1); echo "added $$name"; }; done
+	@echo "the secrets are in $(1): keep it, and keep it to yourself"
+endef
 
 clean: ## remove the environments; datasets, runs and models stay
 	rm -rf $(VENV) $(PEERS) $(SERVING_PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

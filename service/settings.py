@@ -12,6 +12,7 @@ from pydantic_settings import NoDecode
 
 from pipeline.storage.address import Address
 from pipeline.storage.settings import CacheSettings
+from service.growth import Growth, parse_growth
 from service.source_roots import parse_roots
 
 
@@ -36,6 +37,11 @@ class Settings(CacheSettings):
     database_url: str | None = Field(default=None, description="SQLAlchemy URL; by default SQLite in home")
     ray_url: str = Field(default="http://127.0.0.1:8265", description="Ray's dashboard: its Jobs API")
     ray_token: SecretStr | None = Field(default=None, description="what Ray was given as RAY_AUTH_TOKEN")
+    ray_growth: Annotated[Growth | None, NoDecode] = Field(
+        default=None,
+        description="what Ray's autoscaler may grow the cluster to, as workers=4,cpus=8,gpus=2 (of each);"
+        " by default a run has to fit the nodes there are",
+    )
     serving_url: str = Field(default="http://127.0.0.1:8001", description="the serving process, for the API")
     default_model: str | None = Field(default=None, description="answers /classify when no model is named")
     source_roots: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -74,6 +80,11 @@ class Settings(CacheSettings):
     @classmethod
     def _split_roots(cls, roots: object) -> object:
         return parse_roots(roots) if isinstance(roots, str) else roots
+
+    @field_validator("ray_growth", mode="before")
+    @classmethod
+    def _parse_growth(cls, growth: object) -> object:
+        return parse_growth(growth) if isinstance(growth, str) else growth
 
     @field_validator("cors_origins", "serving_devices", mode="before")
     @classmethod

@@ -57,7 +57,7 @@ class ControlPlane:
         if settings.metrics_token is not None:
             tokens.accept("TANDEM_METRICS_TOKEN", settings.metrics_token.get_secret_value(), ("read",))
         jobs = JobStore(database)
-        cluster = RayCluster(settings.ray_url, settings.ray_token)
+        cluster = RayCluster(settings.ray_url, settings.ray_token, settings.ray_growth)
         serving = ServingClient(settings.serving_url)
         model_store = ModelStore(settings.models)
         indexes = IndexOperations(settings, jobs, model_store)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from service.domain.resolved_run import Allocation
 from service.errors import ClusterUnreachableError
+from service.growth import Growth
 
 ANSWER_SECONDS = 15.0
 
@@ -37,10 +39,11 @@ class RayJob:
 
 @dataclass(frozen=True)
 class Node:
-    """What one living node has."""
+    """What one node has: a living one, or one that the autoscaler adds when something waits for it."""
 
     cpus: float
     gpus: float
+    is_to_come: bool = False
 
     def workers_that_fit(self, *, cpus: float, gpus: float) -> int:
         return int(min(self.cpus // cpus, self.gpus // gpus if gpus else self.cpus // cpus))
@@ -48,7 +51,7 @@ class Node:
 
 @dataclass(frozen=True)
 class ClusterResources:
-    """What the living nodes have, free or in use."""
+    """What the nodes have, free or in use."""
 
     nodes: tuple[Node, ...]
 
@@ -68,12 +71,18 @@ class ClusterResources:
         for node in self.nodes:
             here = min(missing, node.workers_that_fit(cpus=cpus, gpus=gpus))
             missing -= here
-            left.append(Node(cpus=node.cpus - here * cpus, gpus=node.gpus - here * gpus))
+            left.append(replace(node, cpus=node.cpus - here * cpus, gpus=node.gpus - here * gpus))
         return ClusterResources(tuple(left))
 
     def __str__(self) -> str:
-        sizes = ", ".join(f"{node.cpus:g} CPUs and {node.gpus:g} GPUs" for node in self.nodes)
-        return f"{len(self.nodes)} node(s): {sizes}"
+        there = [node for node in self.nodes if not node.is_to_come]
+        to_come = [node for node in self.nodes if node.is_to_come]
+        more = f", and up to {len(to_come)} more: {_sizes(to_come)}" if to_come else ""
+        return f"{len(there)} node(s): {_sizes(there)}{more}"
+
+
+def _sizes(nodes: Iterable[Node]) -> str:
+    return ", ".join(f"{node.cpus:g} CPUs and {node.gpus:g} GPUs" for node in nodes)
 
 
 class RayCluster:
@@ -82,10 +91,11 @@ class RayCluster:
     Every method raises `ClusterUnreachableError` when the head does not answer as Ray does.
     """
 
-    def __init__(self, url: str, token: SecretStr | None = None) -> None:
+    def __init__(self, url: str, token: SecretStr | None = None, growth: Growth | None = None) -> None:
         headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=ANSWER_SECONDS)
         self._url = url
+        self._growth = growth
 
     def submit(self, submission_id: str, entrypoint: str, env: dict[str, str]) -> None:
         """Starts a job. Submitting an id that Ray knows already changes nothing."""
@@ -117,19 +127,29 @@ class RayCluster:
         self._call("POST", f"/api/jobs/{submission_id}/stop")
 
     def resources(self) -> ClusterResources:
-        """What there is to train on; raises `ClusterUnreachableError` also while no node has joined."""
+        """What there is to train on, with the worker nodes that the autoscaler may still add.
+
+        Raises `ClusterUnreachableError` also while no node has joined.
+        """
         payload = self._call("GET", "/api/v0/nodes", params={"detail": "1", "limit": "10000"})
         nodes = [node for node in payload["data"]["result"]["result"] if node["state"] == "ALIVE"]
         if not nodes:
             # A head that has just begun answers before its own node has joined.
             raise ClusterUnreachableError(f"Ray's head at {self._url} has no living node yet: try again")
         totals = [node.get("resources_total") or {} for node in nodes]
-        return ClusterResources(
-            tuple(Node(cpus=total.get("CPU", 0.0), gpus=total.get("GPU", 0.0)) for total in totals)
-        )
+        there = [Node(cpus=total.get("CPU", 0.0), gpus=total.get("GPU", 0.0)) for total in totals]
+        workers = sum(not node["is_head_node"] for node in nodes)
+        return ClusterResources((*there, *self._to_come(workers)))
 
     def close(self) -> None:
         self._http.close()
+
+    def _to_come(self, workers: int) -> list[Node]:
+        """The autoscaler adds a node only when a job waits for it: jobs are sent that need some of these."""
+        if self._growth is None:
+            return []
+        node = Node(cpus=self._growth.cpus, gpus=self._growth.gpus, is_to_come=True)
+        return [node] * (self._growth.workers - workers)
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
         return self._payload(self._send(method, path, **options))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import UnusablePhotoError
 from pipeline.photos.decode import MAX_PIXELS, square_photo
+from service.cores import usable_cores
 from service.domain.image_type import image_type
 from service.errors import PayloadTooLargeError, UndecodableImageError, UnsupportedImageError
 from service.serving.asked_photo import AskedPhoto
@@ -34,8 +34,7 @@ class Decoder:
         self._counting = threading.Lock()
         # A thread per core and no more: each may hold a photo of the largest size allowed.
         self._threads = [
-            threading.Thread(target=self._run, name=f"decode-{number}")
-            for number in range(len(os.sched_getaffinity(0)))
+            threading.Thread(target=self._run, name=f"decode-{number}") for number in range(usable_cores())
         ]
         for thread in self._threads:
             thread.start()

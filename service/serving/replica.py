@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from typing import Final
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from prometheus_client import Histogram
 
 from model.classifier import Classifier
+from service.cores import usable_cores
 from service.serving.asked_photo import Question
 
 _ROUNDS: Final = 5
@@ -48,7 +48,7 @@ def fastest_threads(classifier: Classifier, photo_1SS3: NDArray[np.uint8]) -> in
 
     Leaves this thread with one.
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     together, one = (_seconds(classifier, photo_1SS3, threads) for threads in (cores, 1))
     return cores if together < _CLEARLY_FASTER * one else 1
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 import torch
 
+from service.cores import usable_cores
 from service.errors import StackError
 from service.settings import Settings
 
@@ -32,4 +32,4 @@ def _numbered(device: str) -> str:
 
 def _with_cores(devices: dict[str, None]) -> Iterator[str]:
     for device in devices:
-        yield from [device] * (len(os.sched_getaffinity(0)) if device == "cpu" else 1)
+        yield from [device] * (usable_cores() if device == "cpu" else 1)

@@ -15,7 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 PORT, SUBMISSION, FOLDER = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-NODES = {"data": {"result": {"result": [{"state": "ALIVE", "resources_total": {"CPU": 2.0}}]}}}
+NODE = {"state": "ALIVE", "is_head_node": True, "resources_total": {"CPU": 2.0}}
+NODES = {"data": {"result": {"result": [NODE]}}}
 
 
 class JobsApi(BaseHTTPRequestHandler):

@@ -148,6 +148,7 @@ class Head(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         self.cpus = 2.0
+        self.workers: list[dict[str, Any]] = []
         self.message = "Job entrypoint command failed with exit code -9"
         self.statuses: dict[str, str] = {}
         self.stopped: list[str] = []
@@ -163,7 +164,8 @@ class JobsApi(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path.startswith("/api/v0/nodes"):
-            nodes = [{"state": "ALIVE", "resources_total": {"CPU": self.server.cpus}}]
+            node = {"state": "ALIVE", "is_head_node": True, "resources_total": {"CPU": self.server.cpus}}
+            nodes = [node, *self.server.workers]
             self._answer(200, {"data": {"result": {"result": nodes}}})
             return
         status = self.server.statuses.get(self.path.removeprefix("/api/jobs/"))

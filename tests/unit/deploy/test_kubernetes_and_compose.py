@@ -96,14 +96,34 @@ def test_a_worker_has_two_gpus(base: Objects, compose_with_gpus: Services) -> No
     ],
 )
 def test_the_environment_says_the_same(base: Objects, compose: Services, name: str, but: set[str]) -> None:
+    told = {variable for variable, value in compose[name]["environment"].items() if value is not None}
     # Docker's own health check asks there.
-    wanted = compose[name]["environment"].keys() - {"TANDEM_HEALTH_URL"} - but
+    wanted = told - {"TANDEM_HEALTH_URL"} - but
     pod = base.pods[name]
     given = pod.env.keys() | base.get("ConfigMap", "tandem")["data"].keys()
     assert wanted <= given
-    for variable, told in pod.env.items():
-        if "value" in told and variable in wanted - {"TANDEM_DATABASE_URL"}:
-            assert told["value"] == compose[name]["environment"][variable]
+    for variable, said in pod.env.items():
+        if "value" in said and variable in wanted - {"TANDEM_DATABASE_URL"}:
+            assert said["value"] == compose[name]["environment"][variable]
+
+
+@pytest.mark.parametrize("name", ["ray-head", "ray-worker", "serving", "api"])
+def test_object_storage_is_told_by_a_secret_where_there_is_one(
+    base: Objects, compose: Services, name: str
+) -> None:
+    passed_on = {variable for variable, value in compose[name]["environment"].items() if value is None}
+    assert passed_on == {
+        "TANDEM_STORAGE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_DEFAULT_REGION",
+        "AWS_ENDPOINT_URL",
+    }
+    pod = base.pods[name]
+    assert {"secretRef": {"name": "object-storage", "optional": True}} in pod.container["envFrom"]
+    # Not in memory, and not the mount itself: a cache is a folder of the user's own.
+    mount, _, _ = base.get("ConfigMap", "tandem")["data"]["TANDEM_CACHE"].rpartition("/")
+    assert pod.mounted(mount)["emptyDir"] == {}
 
 
 def test_the_database_is_reached_with_the_password_it_was_made_with(base: Objects, compose: Services) -> None:

@@ -32,7 +32,8 @@ def test_all_that_pods_name_is_there(base: Objects) -> None:
     claims = {each["metadata"]["name"] for each in base.of_kind("PersistentVolumeClaim")}
     for pod in base.pods.values():
         for source in pod.container.get("envFrom", []):
-            assert source["configMapRef"]["name"] == configuration["metadata"]["name"]
+            if not source.get("secretRef", {}).get("optional"):
+                assert source["configMapRef"]["name"] == configuration["metadata"]["name"]
         for variable in pod.env.values():
             if "valueFrom" in variable:
                 reference = variable["valueFrom"]["secretKeyRef"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -26,10 +27,19 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         checkout / "deploy" / "kubernetes",
         ignore=shutil.ignore_patterns("secrets.env"),
     )
+    for path, text in documented_files():
+        (checkout / path).parent.mkdir(exist_ok=True)
+        (checkout / path).write_text(text)
     subprocess.run(
         ["make", "kube-env", f"PYTHON={sys.executable}"], cwd=checkout, check=True, capture_output=True
     )
     return checkout
+
+
+def documented_files() -> list[tuple[str, str]]:
+    """Path and text of each file of the overlay that the document shows, whose first line is its path."""
+    document = (ROOT / "docs" / "KUBERNETES.md").read_text()
+    return re.findall(r"^```yaml\n# (\S+)\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,8 @@ from service.growth import Growth, parse_growth
 from service.serving.app import GRACE_SECONDS
 from service.settings import Settings
 
-FOLDERS = ("base", "overlays/cpu")
+# The last is the document's.
+FOLDERS = ("base", "overlays/cpu", "overlays/ours")
 
 
 def test_secrets_are_random_and_nobodys_but_the_owners(checkout: Path, base: Objects) -> None:
@@ -124,3 +125,9 @@ def test_the_api_is_told_what_rays_autoscaler_may_add(
 def test_an_apply_leaves_the_number_of_workers_to_the_autoscaler(base: Objects) -> None:
     assert base.ray["enableInTreeAutoscaling"] is True
     assert "replicas" not in base.ray_workers
+
+
+def test_an_overlay_brings_its_own_image_to_every_pod(rendered: Callable[[str], Objects]) -> None:
+    images = {name: pod.container["image"] for name, pod in rendered("overlays/ours").pods.items()}
+    assert images.pop("postgres") == "postgres:15-bookworm"
+    assert set(images.values()) == {"registry.example/tandem:0.1.0"}

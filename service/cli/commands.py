@@ -46,7 +46,7 @@ COMMANDS: Final = MappingProxyType(
         "up": Entry("up", "up", _SERVER, "Run the whole stack on this machine."),
         "api": Entry("api", "api", _SERVER, "Run the control plane alone."),
         "serve": Entry("serve", "serve", _SERVER, "Run the classification server alone."),
-        "token": Entry("token", "app", _SERVER, "Make tokens for the API."),
+        "token": Entry("token", "app", _SERVER, "Make, list and revoke tokens for the API."),
         "backup": Entry("backup", "backup", _SERVER, "Copy the database while the server runs."),
         "doctor": Entry("doctor", "doctor", _MACHINE, "Check this machine."),
         "demo": Entry("demo", "demo", _MACHINE, "Go from photos to answers over HTTP, once."),

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -85,18 +86,25 @@ class ComposeStack:
         scaled = [
             option for name, count in (scale or {}).items() for option in ("--scale", f"{name}={count}")
         ]
-        self.compose("up", "-d", "--no-build", *scaled)
-        return self.wait_until_ready(began)
+        # It returns when those that others wait for are healthy: they are looked at meanwhile.
+        with ThreadPoolExecutor(1) as beside:
+            upping = beside.submit(self.compose, "up", "-d", "--no-build", *scaled)
+            healthy: dict[str, float] = {}
+            while not upping.done():
+                self._note_healthy(healthy, began)
+                time.sleep(LOOK_SECONDS)
+            upping.result()
+        return self.wait_until_ready(began, healthy)
 
-    def wait_until_ready(self, began: float | None = None) -> dict[str, float]:
+    def wait_until_ready(
+        self, began: float | None = None, healthy: dict[str, float] | None = None
+    ) -> dict[str, float]:
         """Returns when every container is healthy and the API ready: after how many seconds each was."""
         began = time.monotonic() if began is None else began
-        healthy: dict[str, float] = {}
+        healthy = {} if healthy is None else healthy
         answer = "no answer yet"
         while time.monotonic() < began + READY_SECONDS:
-            states = self.states()
-            for name in (name for name, state in states.items() if "(healthy)" in state):
-                healthy.setdefault(name, time.monotonic() - began)
+            states = self._note_healthy(healthy, began)
             try:
                 response = httpx.get(f"{self.url}/readyz", timeout=10)
                 answer = response.text
@@ -106,6 +114,12 @@ class ComposeStack:
                 pass
             time.sleep(LOOK_SECONDS)
         raise StackError(f"not ready after {READY_SECONDS:.0f} s: {answer}; {self.states()}")
+
+    def _note_healthy(self, healthy: dict[str, float], began: float) -> dict[str, str]:
+        states = self.states()
+        for name in (name for name, state in states.items() if "(healthy)" in state):
+            healthy.setdefault(name, time.monotonic() - began)
+        return states
 
     def states(self) -> dict[str, str]:
         """What docker says of each container, by its name within the project: `ray-worker_1`."""

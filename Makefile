@@ -89,7 +89,7 @@ kube-env: ## the same for deploy/kubernetes
 	$(call random_secrets,$(KUBERNETES_SECRETS),$(SECRETS_OF_KUBERNETES))
 
 define random_secrets
-	@umask 077; touch $(1); for name in $(2); do grep -q "^$$name=." $(1) \
+	@umask 077; touch $(1); [ -z "$$(tail -c1 $(1))" ] || echo >> $(1); for name in $(2); do grep -q "^$$name=." $(1) \
 	  || { echo "$$name=$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))')" >> $(1); echo "added $$name"; }; done
 	@echo "the secrets are in $(1): keep it, and keep it to yourself"
 endef

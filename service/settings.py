@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from pipeline.storage.address import Address
@@ -32,7 +32,7 @@ class Settings(CacheSettings):
         default=None, description="a bearer token: the API accepts it with every scope, clients send it"
     )
     metrics_token: SecretStr | None = Field(
-        default=None, description="a bearer token: the API accepts it for reading alone, as Prometheus does"
+        default=None, description="another: the API accepts it for reading alone, as from Prometheus"
     )
     database_url: str | None = Field(default=None, description="SQLAlchemy URL; by default SQLite in home")
     ray_url: str = Field(default="http://127.0.0.1:8265", description="Ray's dashboard: its Jobs API")
@@ -65,6 +65,15 @@ class Settings(CacheSettings):
         default=(),
         description="what models answer on, separated by ',': cpu, cuda:1; by default all GPUs, else cpu",
     )
+
+    @model_validator(mode="after")
+    def _tokens_differ(self) -> Self:
+        if self.token is not None and self.token == self.metrics_token:
+            raise ValueError(
+                "TANDEM_TOKEN and TANDEM_METRICS_TOKEN are the same, and the one may do everything, the other"
+                " only read: choose another for one of them"
+            )
+        return self
 
     @field_validator("home")
     @classmethod

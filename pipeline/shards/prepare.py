@@ -121,7 +121,21 @@ class Preparation:
         self._assembly.refuse_empty_split()
 
     def finish(self, name: str) -> set[str]:
+        self._require_all_stored()
         return self._assembly.finish(name)
+
+    def _require_all_stored(self) -> None:
+        """An attempt given up for dead may have lived, and broken off over what the next had stored."""
+        if self._storage is None:
+            return
+        stored = open_store(self._storage).sizes_bytes()
+        planned = (shard for number in range(len(self._plan.splits)) for shard in self._plan.shards(number))
+        lost = [shard.file for shard in planned if finished(self._files(shard), stored) is None]
+        if lost:
+            raise PreparationFailedError(
+                f"{len(lost)} shard(s) in {self._storage} are not whole, {lost[0]} the first: the same"
+                " command writes them anew"
+            )
 
     def tasks(self) -> Iterator[ShardTask]:
         sources = {split.name: split.source.keeping_in(self._scratch) for split in self._plan.splits}

@@ -43,6 +43,10 @@ def start_processes(steps: Steps, ending: ExitStack, home: Path | None, photos: 
 def start_containers(steps: Steps, ending: ExitStack, photos: DemoPhotos) -> DemoStack:
     """Containers of a docker-compose project, from the checkout around, until `ending` takes them away."""
     stack = ComposeStack(Path.cwd(), PROJECT, {"TANDEM_PHOTOS": str(photos.folder)})
+    if any(state.startswith("Up") for state in stack.states().values()):
+        raise StackError(
+            f"a demo is up already: end it first with Ctrl-C there, or 'docker compose -p {PROJECT} down -v'"
+        )
     with steps.step("images") as step:
         stack.make_images(remarks.print)
         step.result = "built, or as they were"

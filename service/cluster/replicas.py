@@ -40,13 +40,12 @@ class Replicas:
 
     async def by_work(self) -> list[str]:
         """Every replica, the one with the fewest requests under way first. Raises OSError as `all` does."""
-        if not self._is_one and time.monotonic() - self._looked_up_at > LOOK_UP_SECONDS:
+        is_old = time.monotonic() - self._looked_up_at > LOOK_UP_SECONDS
+        if not self._is_one and (is_old or not self._known):
             # Noted first, so that of many requests one looks up; the others take what is known.
             self._looked_up_at = time.monotonic()
-            loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(self._url.host, self._port, type=socket.SOCK_STREAM)
-            self._known = self._urls(str(address[0]) for *_, address in found)
-        return sorted(self._known or self.all(), key=self._at_work.__getitem__)
+            await self._look_up()
+        return sorted(self._known, key=self._at_work.__getitem__)
 
     @contextmanager
     def working(self, replica: str) -> Iterator[None]:
@@ -56,6 +55,17 @@ class Replicas:
             yield
         finally:
             self._at_work[replica] -= 1
+
+    async def _look_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(self._url.host, self._port, type=socket.SOCK_STREAM)
+        except OSError:
+            # Those that were known are as good as ever.
+            if not self._known:
+                raise
+            return
+        self._known = self._urls(str(address[0]) for *_, address in found)
 
     @property
     def _port(self) -> int:

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
+import structlog
 
 from service.cluster.replicas import Replicas
 from service.errors import ServingUnreachableError, UnfitCheckpointError
+
+log = structlog.get_logger()
 
 CONNECT_SECONDS = 5.0
 # Loading the full network and classifying ten views of many photos, on a CPU that trains beside it.
@@ -55,6 +58,8 @@ class ServingClient:
                 silent.append(error)
         if len(silent) == len(replicas):
             raise silent[0]
+        for why in silent:
+            log.warning("replica_without_version", model=name, version=version, detail=str(why))
 
     async def forward(
         self,

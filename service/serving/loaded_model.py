@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -27,6 +28,7 @@ class LoadedModel:
         self.classifier = classifier
         self.replicas = replicas
         self._index_folder = folder / INDEX_FOLDER
+        self._opening = threading.Lock()
         self._index: PhotoIndex | None = None
         # Keeps the index's files where they are.
         self._index_here: LocalFolder | None = None
@@ -72,13 +74,15 @@ class LoadedModel:
 
         Raises `NotIndexedError` while there is none, BadIndexError for one that is damaged.
         """
-        if not self._index_folder.is_dir():
-            self._index = self._index_here = None
-            raise _not_indexed(self.published)
-        if self._index is None:
-            self._index_here = LocalFolder(self._index_folder)
-            self._index = PhotoIndex(self._index_here.path)
-        return self._index
+        # One of those who ask first opens it: files that another had fetched would go while they are read.
+        with self._opening:
+            if not self._index_folder.is_dir():
+                self._index = self._index_here = None
+                raise _not_indexed(self.published)
+            if self._index is None:
+                here = LocalFolder(self._index_folder)
+                self._index, self._index_here = PhotoIndex(here.path), here
+            return self._index
 
     @property
     def has_index_open(self) -> bool:

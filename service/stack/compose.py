@@ -51,7 +51,11 @@ class ComposeStack:
         self._checkout = checkout
         self.project = project
         self._files = [option for path in (file, *overlays) for option in ("-f", str(path))]
-        own = {name: secrets.token_urlsafe(32) for name in SECRETS} | {"TANDEM_PORT": str(free_port())}
+        own = {name: secrets.token_urlsafe(32) for name in SECRETS} | {
+            "TANDEM_PORT": str(free_port()),
+            # Its volumes go with it, and with them the knowledge of what it would have put into a bucket.
+            "TANDEM_STORAGE": "",
+        }
         self._environment = own | dict(environment or {})
         self._compose = _compose_command()
 

@@ -38,11 +38,21 @@ def empty_trash(parent: Path) -> None:
     """Removes what lies in a folder out of sight, and what of it is in object storage before it.
 
     Where storage does not answer it stays, for it says what there is to remove, until the next is discarded.
+    Of a link, the link alone: what it leads to is not ours.
     """
     for doomed in parent.glob(f".*{_SUFFIX}"):
+        if doomed.is_symlink():
+            doomed.unlink()
+            continue
         try:
             remove_objects_of(doomed)
-        except (StorageUnavailableError, StoredFileDamagedError) as error:
+        except StoredFileDamagedError as error:
             log.warning("objects_left", folder=str(doomed), detail=str(error))
-        else:
-            shutil.rmtree(doomed, ignore_errors=True)
+            continue
+        except StorageUnavailableError as error:
+            log.warning("objects_left", folder=str(doomed), detail=str(error))
+            # Nor would it answer for the others, and each would be waited for.
+            return
+        shutil.rmtree(doomed, ignore_errors=True)
+        if doomed.exists():
+            log.warning("folder_left", folder=str(doomed))

@@ -1,4 +1,4 @@
-"""Whether object storage can be used is tried by one caller at a time, and what was found is kept for a while."""
+"""Whether object storage can be used is tried by one caller at a time, and what was found is kept."""
 
 from __future__ import annotations
 

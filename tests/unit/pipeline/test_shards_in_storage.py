@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_process import run
 from object_server import BUCKET, ObjectServer, object_server
 
 from pipeline.batches.loader import ShardLoader
@@ -165,3 +166,44 @@ def test_a_dataset_that_is_replaced_goes_with_its_objects(away: Path, store: Obj
         staging.publish({"manifest.json", "plan.json"})
     assert store.object_keys() == []
     assert StoredFiles.of(away) is not None
+
+
+# In a process of its own, for Ray's workers there are to see where storage is.
+LOSE_A_SHARD = """
+import sys
+from pathlib import Path
+from pipeline.config import PrepareConfig, SourceConfig
+from pipeline.errors import PreparationFailedError
+from pipeline.shards.prepare import prepare
+from pipeline.storage.opened import open_store
+from pipeline.storage.stored_files import StoredFiles
+
+photos, out, url = sys.argv[1:]
+
+def stage():
+    source = SourceConfig(type="folder", path=photos)
+    config = PrepareConfig(image_size=32, shard_size=4, workers=1)
+    return prepare(source, Path(out), config, name="pets", storage=url)
+
+try:
+    for progress in stage():
+        if progress.shards_done == progress.shards_total:
+            staging, = Path(out).parent.glob(f".{Path(out).name}*")
+            open_store(StoredFiles.of(staging).url).delete_all()
+except PreparationFailedError as error:
+    print(error)
+print(Path(out).exists())
+for progress in stage():
+    pass
+print(Path(out, "manifest.json").is_file())
+"""
+
+
+def test_a_shard_that_went_after_it_was_written_keeps_the_dataset_from_being_whole(
+    photos, store: ObjectServer, tmp_path: Path
+) -> None:
+    """As when an attempt that was given up for dead breaks off over what the next has stored."""
+    photos.write(tmp_path / "photos", 3)
+    refused, early, whole = run(LOSE_A_SHARD, tmp_path / "photos", tmp_path / "pets", URL).splitlines()
+    assert "are not whole, train-00000.beton the first: the same command writes them anew" in refused
+    assert (early, whole) == ("False", "True")

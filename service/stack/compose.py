@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -19,13 +20,8 @@ from service.stack.ray_head import free_port
 
 READY_SECONDS: Final = 180.0
 LOOK_SECONDS: Final = 0.5
-SECRETS: Final = (
-    "TANDEM_TOKEN",
-    "TANDEM_METRICS_TOKEN",
-    "RAY_AUTH_TOKEN",
-    "POSTGRES_PASSWORD",
-    "GRAFANA_PASSWORD",
-)
+# Variables that docker-compose.yml does not start without: what `make env` writes.
+_SECRET: Final = re.compile(r"\$\{(\w+):\?")
 _POSTGRES: Final = "postgres:15-bookworm"
 _POSTGRES_FROM_DEBIAN: Final = "tandem-postgres:15"
 _FROM_DEBIAN: Final = Path("deploy/docker/from-debian")
@@ -51,7 +47,7 @@ class ComposeStack:
         self._checkout = checkout
         self.project = project
         self._files = [option for path in (file, *overlays) for option in ("-f", str(path))]
-        own = {name: secrets.token_urlsafe(32) for name in SECRETS} | {
+        own = {name: secrets.token_urlsafe(32) for name in _SECRET.findall(file.read_text())} | {
             "TANDEM_PORT": str(free_port()),
             # Its volumes go with it, and with them the knowledge of what it would have put into a bucket.
             "TANDEM_STORAGE": "",
@@ -66,10 +62,6 @@ class ComposeStack:
     @property
     def token(self) -> str:
         return self._environment["TANDEM_TOKEN"]
-
-    def secret(self, name: str) -> str:
-        """One of `SECRETS`."""
-        return self._environment[name]
 
     def make_images(self, say: Callable[[str], None]) -> None:
         """Builds Tandem's image from the checkout, and has PostgreSQL's from its registry.

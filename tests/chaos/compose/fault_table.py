@@ -30,6 +30,14 @@ from service.errors import StackError
 WORKERS = 3
 # On a cluster of its own, with a small volume.
 DISK_FULL = "disk full"
+NOTHING, SERVING, DOORS, JOB_PORT, DOWN_AND_UP = (
+    "nothing",
+    "serving replica killed",
+    "doors from outside",
+    "ray's job port",
+    "down and up",
+)
+ROWS = (NOTHING, *FAULTS, SERVING, DOORS, JOB_PORT, DOWN_AND_UP, DISK_FULL)
 
 
 class Table:
@@ -62,7 +70,7 @@ class Table:
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--only", nargs="+", default=[], help="rows of the table to try, by their names")
+    arguments.add_argument("--only", nargs="+", choices=ROWS, default=[], help="rows of the table to try")
     table = Table(arguments.parse_args().only)
     with tempfile.TemporaryDirectory(prefix="tandem-compose-") as folder:
         photos = Path(folder)
@@ -91,15 +99,15 @@ def strike_all(cluster: Cluster, photos: Path, table: Table) -> None:
     say("up: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in healthy.items()))
     prepare(cluster)
     undisturbed = train(cluster)
-    table.add("nothing", lambda: Finding(undisturbed.succeeded, _told(undisturbed)))
+    table.add(NOTHING, lambda: Finding(undisturbed.succeeded, _told(undisturbed)))
     for name, fault in FAULTS.items():
         table.add(name, partial(strike, cluster, undisturbed, fault))
     cluster.wait_until_whole()
     photo = next(photos.glob("val/*/*"))
-    table.add("serving replica killed", lambda: crash_serving(cluster, undisturbed, photo))
-    table.add("doors from outside", lambda: nothing_else_answers(cluster))
-    table.add("ray's job port", lambda: ray_wants_its_token(cluster))
-    table.add("down and up", lambda: down_and_up(cluster, photo))
+    table.add(SERVING, lambda: crash_serving(cluster, undisturbed, photo))
+    table.add(DOORS, lambda: nothing_else_answers(cluster))
+    table.add(JOB_PORT, lambda: ray_wants_its_token(cluster))
+    table.add(DOWN_AND_UP, lambda: down_and_up(cluster, photo))
 
 
 def strike(cluster: Cluster, undisturbed: Course, fault: Fault) -> Finding:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.shards.manifest import Manifest
 from service.client import ApiError, Client
 from service.cluster.jobs import RayCluster
 from service.domain.job_folder import JobFolder, write_json
+from service.domain.resolved_run import ResolvedRun
 from service.domain.state import JobState
 from service.operations.reconcile import Reconciler
 from service.training.sole_attempt import sole_attempt
@@ -119,6 +121,26 @@ def test_a_run_that_a_shrunken_cluster_cannot_hold_waits_and_says_so(
         " 1 node(s): 0 CPUs and 0 GPUs"
     )
     head.cpus = 1.0
+    reconciler.reconcile()
+    assert client.runs.get(job.id).state is JobState.STARTING
+
+
+def test_a_run_resumed_while_nodes_are_away_waits_for_them(
+    server, client: Client, head, reconciler: Reconciler
+) -> None:
+    """A head that was lost is back before its workers are."""
+    server.add_dataset("photos")
+    job = server.begin_run()
+    run = ResolvedRun.model_validate_json(job.work.specification.read_bytes())
+    pin = run.dataset.model_copy(update={"checksum": Manifest.load(Path(run.dataset.path)).checksum})
+    write_json(job.work.specification, run.model_copy(update={"dataset": pin}).model_dump(mode="json"))
+    with server.plane.jobs.editing(job.id) as edit:
+        edit.move_to(JobState.INTERRUPTED)
+    head.cpus = 0.0
+    assert client.runs.resume(job.id).state is JobState.QUEUED
+    reconciler.reconcile()
+    assert "which the cluster cannot hold" in (client.runs.get(job.id).reason or "")
+    head.cpus = 2.0
     reconciler.reconcile()
     assert client.runs.get(job.id).state is JobState.STARTING
 

@@ -6,11 +6,14 @@ import io
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import StorageUnavailableError, StoredFileDamagedError
-from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.opened import open_store
 from pipeline.storage.stored_files import new_url
+
+if TYPE_CHECKING:
+    from pipeline.storage.object_store import ObjectStore
 
 _CONTENT = b"Tandem tried whether it can write here, read and delete.\n"
 

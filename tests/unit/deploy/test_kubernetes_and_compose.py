@@ -116,8 +116,10 @@ def test_object_storage_is_told_by_a_secret_where_there_is_one(
         "TANDEM_STORAGE",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
         "AWS_DEFAULT_REGION",
         "AWS_ENDPOINT_URL",
+        "TANDEM_CACHE_BYTES",
     }
     pod = base.pods[name]
     assert {"secretRef": {"name": "object-storage", "optional": True}} in pod.container["envFrom"]

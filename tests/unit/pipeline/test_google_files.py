@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from pipeline.errors import BadSourceError, SourceLostError, UnusablePhotoError
-from pipeline.photos import remote_files
 from pipeline.photos.files import File
 from pipeline.photos.remote_files import RemoteFiles
 from pipeline.photos.sources.base import Photo
 from pipeline.photos.sources.folder import FolderSource
+from pipeline.storage import client
 
 # In a process of its own: Arrow waits for Google's client without letting other threads of Python run.
 FAKE = """
@@ -112,7 +112,7 @@ def test_what_is_not_there_is_said_to_be_missing(storage):
 
 
 def test_storage_that_is_gone_is_lost_and_no_fault_of_a_photo(storage, monkeypatch):
-    monkeypatch.setitem(remote_files._OPTIONS, "gs", "?retry_limit_seconds=1")
+    monkeypatch.setitem(client._OPTIONS, "gs", "?retry_limit_seconds=1")
     files = RemoteFiles("gs://photos/set")
     assert files.read("a/1.jpg") == b"first"
     storage.kill()

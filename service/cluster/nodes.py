@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -24,6 +24,7 @@ MOST: Final = "10000"
 # The class of the actors in which Ray Train runs a worker.
 TRAIN_WORKER: Final = "RayTrainWorker"
 
+# Lines for people, and the one place where Ray tells it whichever of its two autoscalers it has.
 _USED: Final = re.compile(r"^(?P<used>[0-9.e+-]+)/[0-9.e+-]+ (?P<resource>CPU|GPU)\b", re.MULTILINE)
 
 
@@ -48,7 +49,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class LivingNode:
-    """`workers` has how many of a training job's workers are there, by the job's submission id."""
+    """`workers` and `tasks` say how many of a job's are there, by the id that it was submitted with."""
 
     id: str
     address: str
@@ -57,6 +58,7 @@ class LivingNode:
     gpus: float
     machine: Machine
     workers: Mapping[str, int]
+    tasks: Mapping[str, int]
 
 
 class _Told(BaseModel):
@@ -72,9 +74,9 @@ class _Node(_Told):
     resources_total: dict[str, float] | None
 
 
-class _Worker(_Told):
+class _Work(_Told):
     job_id: str
-    node_id: str
+    node_id: str | None
 
 
 class _Job(_Told):
@@ -106,7 +108,7 @@ class _Listed(_Told, Generic[T]):
 
 
 class RayNodes:
-    """The nodes as the head's dashboard shows them, in at most four requests however many there are.
+    """The nodes as the head's dashboard shows them, in at most five requests however many there are.
 
     Raises `ClusterUnreachableError` when the head does not answer as Ray does.
     """
@@ -116,30 +118,39 @@ class RayNodes:
         first = ClusterUnreachableError(f"Ray's machines at {url} are being asked for: try again in a moment")
         self._machines = Lately(self._ask_machines, MACHINE_SECONDS, first)
 
-    def look(self) -> list[LivingNode]:
-        """Every living node, the head first and the others by their addresses."""
+    def look(self, *, with_tasks: bool) -> list[LivingNode]:
+        """Every living node, the head first and the others by their addresses.
+
+        Without tasks, which are many and which only some jobs have, none are told of.
+        """
         nodes = self._list(_Node, "nodes", state="ALIVE", detail="1")
-        workers = self._workers()
+        workers = self._list(_Work, "actors", state="ALIVE", class_name=TRAIN_WORKER)
+        tasks = self._list(_Work, "tasks", state="RUNNING", type="NORMAL_TASK") if with_tasks else []
+        submitted = self._submitted() if workers or tasks else {}
         machines = self._machines.get()
-        found = [_living(node, machines, workers) for node in nodes]
+        workers_on, tasks_on = _by_node(workers, submitted), _by_node(tasks, submitted)
+        found = [
+            LivingNode(
+                id=node.node_id,
+                address=node.node_ip,
+                is_head=node.is_head_node,
+                cpus=(node.resources_total or {}).get("CPU", 0.0),
+                gpus=(node.resources_total or {}).get("GPU", 0.0),
+                machine=machines.get(node.node_id, Machine()),
+                workers=workers_on[node.node_id],
+                tasks=tasks_on[node.node_id],
+            )
+            for node in nodes
+        ]
         return sorted(found, key=lambda node: (not node.is_head, node.address, node.id))
 
     def close(self) -> None:
         self._head.close()
 
-    def _workers(self) -> dict[str, Counter[str]]:
-        """For each node, how many workers of a job are there, by its submission id."""
-        workers = self._list(_Worker, "actors", state="ALIVE", class_name=TRAIN_WORKER)
-        if not workers:
-            return {}
-        # An actor tells the id that Ray gave its job, and a job both that and the one it was submitted with.
+    def _submitted(self) -> dict[str, str]:
+        """By the id that Ray gave a job, which its actors and tasks tell, the one it was submitted with."""
         jobs = self._list(_Job, "jobs", status="RUNNING")
-        submitted = {job.job_id: job.submission_id for job in jobs if job.job_id and job.submission_id}
-        found: dict[str, Counter[str]] = {}
-        for worker in workers:
-            if worker.job_id in submitted:
-                found.setdefault(worker.node_id, Counter())[submitted[worker.job_id]] += 1
-        return found
+        return {job.job_id: job.submission_id for job in jobs if job.job_id and job.submission_id}
 
     def _ask_machines(self) -> dict[str, Machine]:
         response = self._head.send("GET", "/nodes", params={"view": "summary"}, timeout=LOOK_SECONDS)
@@ -175,19 +186,13 @@ class RayNodes:
             ) from error
 
 
-def _living(
-    node: _Node, machines: Mapping[str, Machine], workers: Mapping[str, Mapping[str, int]]
-) -> LivingNode:
-    total = node.resources_total or {}
-    return LivingNode(
-        id=node.node_id,
-        address=node.node_ip,
-        is_head=node.is_head_node,
-        cpus=total.get("CPU", 0.0),
-        gpus=total.get("GPU", 0.0),
-        machine=machines.get(node.node_id, Machine()),
-        workers=workers.get(node.node_id, {}),
-    )
+def _by_node(work: Sequence[_Work], submitted: Mapping[str, str]) -> defaultdict[str, Counter[str]]:
+    """How much of each submitted job's work there is on each node."""
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for each in work:
+        if each.node_id is not None and each.job_id in submitted:
+            found[each.node_id][submitted[each.job_id]] += 1
+    return found
 
 
 def _used(text: str) -> dict[str, float]:

@@ -13,6 +13,13 @@ class RunOnNode(Answer):
     workers: int
 
 
+class PreparationOnNode(Answer):
+    """A dataset that is being prepared, and how many of its tasks run on a node: each writes a shard."""
+
+    dataset: str
+    tasks: int
+
+
 class ClusterNode(Answer):
     """A living node of Ray's; None where something is not known, or not yet.
 
@@ -31,6 +38,7 @@ class ClusterNode(Answer):
     memory_bytes: int | None
     memory_used_bytes: int | None
     runs: list[RunOnNode]
+    preparations: list[PreparationOnNode]
 
 
 class ClusterGrowth(Answer):

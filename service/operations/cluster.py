@@ -13,6 +13,7 @@ from service.domain.cluster import (
     Cluster,
     ClusterGrowth,
     ClusterNode,
+    PreparationOnNode,
     RunOnNode,
     ServedVersion,
     Serving,
@@ -76,13 +77,9 @@ class ClusterOperations:
         )
 
     def _ask_ray(self) -> list[ClusterNode]:
-        living = self._ray.look()
-        runs = {
-            job.attempt.submission_id: job
-            for job in self._jobs.active()
-            if job.kind == "run" and job.attempt is not None
-        }
-        return [_node(node, runs) for node in living]
+        jobs = {job.attempt.submission_id: job for job in self._jobs.active() if job.attempt is not None}
+        prepares = any(job.kind == "dataset" for job in jobs.values())
+        return [_node(node, jobs) for node in self._ray.look(with_tasks=prepares)]
 
     def _ask_serving(self) -> Serving:
         found = self._client.figures()
@@ -109,27 +106,36 @@ class ClusterOperations:
         return sorted(alias for alias, named in aliases.items() if named.version == version.number)
 
 
-def _node(node: LivingNode, runs: Mapping[str, Job]) -> ClusterNode:
+def _node(node: LivingNode, jobs: Mapping[str, Job]) -> ClusterNode:
     machine = node.machine
-    memory, used = machine.memory, machine.used
+    memory = machine.memory
     return ClusterNode(
         id=node.id,
         address=node.address,
         is_head=node.is_head,
         cpus=node.cpus,
-        cpus_used=used.get("CPU"),
+        cpus_used=_used(node.cpus, machine.used.get("CPU")),
         gpus=node.gpus,
-        # Ray does not speak of GPUs where there are none.
-        gpus_used=used.get("GPU", 0.0 if used and not node.gpus else None),
+        gpus_used=_used(node.gpus, machine.used.get("GPU")),
         gpu_names=None if machine.gpu_names is None else list(machine.gpu_names),
         memory_bytes=memory.total_bytes if memory else None,
         memory_used_bytes=memory.used_bytes if memory else None,
         runs=[
-            RunOnNode(run_id=run.id, name=run.name, workers=workers)
-            for submission_id, workers in sorted(node.workers.items())
-            if (run := runs.get(submission_id)) is not None
+            RunOnNode(run_id=job.id, name=job.name, workers=node.workers[submission_id])
+            for submission_id, job in jobs.items()
+            if job.kind == "run" and submission_id in node.workers
+        ],
+        preparations=[
+            PreparationOnNode(dataset=job.name, tasks=node.tasks[submission_id])
+            for submission_id, job in jobs.items()
+            if job.kind == "dataset" and job.name is not None and submission_id in node.tasks
         ],
     )
+
+
+def _used(total: float, told: float | None) -> float | None:
+    """Of what a node does not have Ray tells nothing."""
+    return told if total else 0.0
 
 
 def _version(version: Version, aliases: list[str], latency: Latency) -> ServedVersion:

@@ -28,6 +28,12 @@ def actor(job_id: str, node_id: str, class_name: str = "RayTrainWorker") -> dict
     return {"class_name": class_name, "state": "ALIVE", "job_id": job_id, "node_id": node_id, "pid": 7}
 
 
+def task(
+    job_id: str, node_id: str | None, kind: str = "NORMAL_TASK", state: str = "RUNNING"
+) -> dict[str, Any]:
+    return {"name": "_write", "type": kind, "state": state, "job_id": job_id, "node_id": node_id}
+
+
 def job(job_id: str | None, submission_id: str | None, status: str = "RUNNING") -> dict[str, Any]:
     return {"type": "SUBMISSION", "job_id": job_id, "submission_id": submission_id, "status": status}
 
@@ -40,7 +46,7 @@ class Dashboard(ThreadingHTTPServer):
     """It filters its rows as Ray does, and refuses whatever else it is asked."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, list[dict[str, Any]]] = {"nodes": [], "actors": [], "jobs": []}
+        self.rows: dict[str, list[dict[str, Any]]] = {"nodes": [], "actors": [], "tasks": [], "jobs": []}
         self.summary: list[dict[str, Any]] = []
         self.used: dict[str, str] = {}
         self.stumbles = False

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from ray_dashboard import FIRST, HEAD, SECOND, Dashboard, actor, dashboard_of_three, job, node
+from ray_dashboard import FIRST, HEAD, SECOND, Dashboard, actor, dashboard_of_three, job, node, task
 
 from service.cluster.nodes import LivingNode, Machine, Memory, RayNodes
 from service.errors import ClusterUnreachableError
@@ -26,8 +26,8 @@ def nodes(dashboard: Dashboard) -> Iterator[RayNodes]:
 
 
 def test_living_nodes_tell_what_they_have_and_what_of_it_is_used(nodes: RayNodes) -> None:
-    assert nodes.look() == [
-        LivingNode(HEAD, "10.0.0.9", True, 0.0, 0.0, Machine(Memory(4_000, 1_000), []), {}),
+    assert nodes.look(with_tasks=False) == [
+        LivingNode(HEAD, "10.0.0.9", True, 0.0, 0.0, Machine(Memory(4_000, 1_000), []), {}, {}),
         LivingNode(
             FIRST,
             "10.0.0.2",
@@ -36,8 +36,9 @@ def test_living_nodes_tell_what_they_have_and_what_of_it_is_used(nodes: RayNodes
             2.0,
             Machine(Memory(9_000, 7_000), ["H100", "H100"], {"CPU": 6.0, "GPU": 1.5}),
             {},
+            {},
         ),
-        LivingNode(SECOND, "10.0.0.3", False, 8.0, 2.0, Machine(), {}),
+        LivingNode(SECOND, "10.0.0.3", False, 8.0, 2.0, Machine(), {}, {}),
     ]
 
 
@@ -61,8 +62,24 @@ def test_workers_are_counted_on_their_nodes_by_the_submission_that_they_work_for
         actor("04000000", FIRST),
         actor("05000000", FIRST),
     ]
-    head, first, second = nodes.look()
+    head, first, second = nodes.look(with_tasks=False)
     assert (head.workers, first.workers, second.workers) == ({}, {"one-a1": 2}, {"one-a1": 1, "two-a2": 1})
+
+
+def test_tasks_are_counted_where_they_are_asked_for(dashboard: Dashboard, nodes: RayNodes) -> None:
+    dashboard.rows["jobs"] = [job("02000000", "preparation-a1")]
+    dashboard.rows["tasks"] = [
+        *[task("02000000", SECOND)] * 3,
+        task("02000000", FIRST),
+        task("02000000", FIRST, kind="ACTOR_TASK"),
+        task("02000000", FIRST, state="FINISHED"),
+        task("02000000", None),
+    ]
+    assert [found.tasks for found in nodes.look(with_tasks=False)] == [{}, {}, {}]
+    assert "/api/v0/tasks" not in dashboard.asked
+    found = nodes.look(with_tasks=True)
+    assert [node.tasks for node in found] == [{}, {"preparation-a1": 1}, {"preparation-a1": 3}]
+    assert [node.workers for node in found] == [{}, {}, {}]
 
 
 def test_however_many_nodes_there_are_the_head_is_asked_four_times_and_seldom_for_machines(
@@ -71,10 +88,10 @@ def test_however_many_nodes_there_are_the_head_is_asked_four_times_and_seldom_fo
     dashboard.rows["nodes"] = [node(f"{number:056x}", f"10.1.0.{number}", CPU=8.0) for number in range(512)]
     dashboard.rows["actors"] = [actor("02000000", f"{number:056x}") for number in range(512)]
     dashboard.rows["jobs"] = [job("02000000", "large-a1")]
-    found = nodes.look()
+    found = nodes.look(with_tasks=False)
     assert len(found) == sum(node.workers["large-a1"] for node in found) == 512
     assert sorted(dashboard.asked) == ["/api/v0/actors", "/api/v0/jobs", "/api/v0/nodes", "/nodes"]
-    nodes.look()
+    nodes.look(with_tasks=False)
     assert dashboard.asked.count("/nodes") == 1
 
 
@@ -82,7 +99,7 @@ def test_a_head_that_has_just_begun_tells_of_its_nodes_and_not_yet_of_their_mach
     dashboard: Dashboard, nodes: RayNodes
 ) -> None:
     dashboard.stumbles = True
-    assert [found.machine for found in nodes.look()] == [Machine()] * 3
+    assert [found.machine for found in nodes.look(with_tasks=False)] == [Machine()] * 3
 
 
 @pytest.mark.parametrize("wrong", [{"node_id": 7}, {"resources_total": "much"}])
@@ -91,7 +108,7 @@ def test_what_does_not_speak_as_ray_does_is_told_so(
 ) -> None:
     dashboard.rows["nodes"][0].update(wrong)
     with pytest.raises(ClusterUnreachableError, match="does not speak as Ray's head"):
-        nodes.look()
+        nodes.look(with_tasks=False)
 
 
 def test_a_head_that_is_gone_is_told_so() -> None:
@@ -99,4 +116,4 @@ def test_a_head_that_is_gone_is_told_so() -> None:
         closing(RayNodes("http://127.0.0.1:1")) as nodes,
         pytest.raises(ClusterUnreachableError, match="is it running"),
     ):
-        nodes.look()
+        nodes.look(with_tasks=False)

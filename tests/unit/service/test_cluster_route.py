@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from ray_dashboard import FIRST, HEAD, SECOND, Dashboard, actor, dashboard_of_three, job
+from ray_dashboard import FIRST, HEAD, SECOND, Dashboard, actor, dashboard_of_three, job, task
 from serving_replica import Replica, told_by
 
 from service.client import Client
@@ -16,12 +16,15 @@ from service.domain.cluster import (
     Cluster,
     ClusterGrowth,
     ClusterNode,
+    PreparationOnNode,
     RunOnNode,
     ServedVersion,
     Serving,
     ServingReplica,
 )
+from service.domain.state import JobState
 from service.operations import cluster
+from service.store.jobs import new_job_id
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -72,13 +75,14 @@ def test_nodes_tell_of_what_is_used_and_of_the_runs_whose_workers_they_hold(
             address="10.0.0.9",
             is_head=True,
             cpus=0,
-            cpus_used=None,
+            cpus_used=0,
             gpus=0,
-            gpus_used=None,
+            gpus_used=0,
             gpu_names=[],
             memory_bytes=4_000,
             memory_used_bytes=1_000,
             runs=[],
+            preparations=[],
         ),
         ClusterNode(
             id=FIRST,
@@ -92,6 +96,7 @@ def test_nodes_tell_of_what_is_used_and_of_the_runs_whose_workers_they_hold(
             memory_bytes=9_000,
             memory_used_bytes=7_000,
             runs=[RunOnNode(run_id=run.id, name=None, workers=2)],
+            preparations=[],
         ),
         ClusterNode(
             id=SECOND,
@@ -105,9 +110,27 @@ def test_nodes_tell_of_what_is_used_and_of_the_runs_whose_workers_they_hold(
             memory_bytes=None,
             memory_used_bytes=None,
             runs=[RunOnNode(run_id=run.id, name=None, workers=1)],
+            preparations=[],
         ),
     ]
     assert (found.nodes_reason, found.growth) == (None, None)
+
+
+def test_nodes_tell_of_the_datasets_that_are_prepared_on_them(
+    both, dashboard: Dashboard, tmp_path: Path
+) -> None:
+    jobs, job_id = both.plane.jobs, new_job_id()
+    jobs.create("dataset", name="flowers", spec={}, folder=tmp_path / "job", job_id=job_id)
+    with jobs.editing(job_id) as edit:
+        edit.begin_attempt()
+        edit.move_to(JobState.RUNNING)
+    dashboard.rows["jobs"] = [job("02000000", f"{job_id}-a1")]
+    dashboard.rows["tasks"] = [task("02000000", SECOND)] * 2
+    found = look(both).nodes
+    assert found is not None
+    prepared = [PreparationOnNode(dataset="flowers", tasks=2)]
+    assert [node.preparations for node in found] == [[], [], prepared]
+    assert [node.runs for node in found] == [[], [], []]
 
 
 def test_versions_tell_how_long_their_answers_took_and_what_names_them(both, replica: Replica) -> None:

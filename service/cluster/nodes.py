@@ -153,7 +153,9 @@ class RayNodes:
         return {job.job_id: job.submission_id for job in jobs if job.job_id and job.submission_id}
 
     def _ask_machines(self) -> dict[str, Machine]:
-        response = self._head.send("GET", "/nodes", params={"view": "summary"}, timeout=LOOK_SECONDS)
+        # Left to its own memory, the head tells what it told whoever asked last, however long ago.
+        params = {"view": "summary", "nocache": "1"}
+        response = self._head.send("GET", "/nodes", params=params, timeout=LOOK_SECONDS)
         if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
             # A head that has just begun stumbles here, until its autoscaler has looked at the nodes once.
             return {}

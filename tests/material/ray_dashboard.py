@@ -65,7 +65,7 @@ class DashboardApi(BaseHTTPRequestHandler):
         path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
         self.server.asked.append(path)
         if path == "/nodes":
-            assert query == {"view": ["summary"]}
+            assert query == {"view": ["summary"], "nocache": ["1"]}
             data = {"summary": self.server.summary, "nodeLogicalResources": self.server.used}
             self._answer(500 if self.server.stumbles else 200, {"result": True, "msg": "", "data": data})
             return

@@ -12,6 +12,7 @@ from service.client.runs import Runs, body
 from service.client.transport import Transport
 from service.domain.answers import Dataset, Model, ModelIndex, ModelVersion
 from service.domain.classification import Classification
+from service.domain.cluster import Cluster
 from service.domain.embedding import EmbeddedPhotos
 from service.domain.similarity import SimilarPhotos
 from service.domain.spec import DatasetSpec
@@ -51,6 +52,10 @@ class Client:
         A 409 until the model's index is built: see `models.index`.
         """
         return SimilarPhotos.model_validate(self._send(photos, "similar", model, {"top_k": top_k}))
+
+    def cluster(self) -> Cluster:
+        """Ray's nodes and the runs on them, the serving replicas, and why something of it is not there."""
+        return Cluster.model_validate(self._transport.call("GET", "/cluster"))
 
     def _send(self, photos: Iterable[Photo], verb: str, model: str | None, params: dict[str, int]) -> Any:
         path = f"/models/{model}/{verb}" if model else f"/{verb}"

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from pipeline.batches.contact_sheet import contact_sheet, mean_image
+from pipeline.png import write_png
 from pipeline.shards.manifest import Manifest
 from pipeline.shards.verify import verify
 from service.cli.main import run
-from service.cli.png import write_png
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -98,12 +99,11 @@ def test_what_goes_wrong_while_pictures_are_drawn_keeps_the_dataset_from_being_w
 
     def full_disk(folder):
         (folder / "contact-sheet.png").write_bytes(b"half a picture")
-        raise OSError(28, "no space left", "mean-image.png")
+        raise OSError(errno.ENOSPC, "no space left", "mean-image.png")
 
-    with monkeypatch.context():
-        drawn_by(full_disk)
-        with pytest.raises(PreparationFailedError, match="out cannot be written: no space left"):
-            run_prepare(prepared.source, out, prepared.config)
+    drawn_by(full_disk)
+    with pytest.raises(PreparationFailedError, match="out cannot be written: no space left"):
+        run_prepare(prepared.source, out, prepared.config)
     assert not out.exists()
     monkeypatch.undo()
     run_prepare(prepared.source, out, prepared.config)

@@ -55,11 +55,12 @@ def prepare(
     source, config and name give the same bytes, `created_at` aside, however often the work was interrupted:
     what is finished stays in a hidden folder beside `out`, and the next call goes on there. A dataset that is
     whole stays as it is. `force` starts over instead, and replaces a dataset once the new one is whole.
-    With a `storage` URL the shards go to a place beside it in object storage, and all else into `out`.
+    With a `storage` URL the shards go to a place beside it in object storage, and all else into `out`: the
+    dataset's pictures too, which are drawn last.
     Raises `BadSourceError`, `DatasetExistsError`, `PlanChangedError` when what is there was made from other
     photos or with another config, `TooManyQuarantinedError`, `SourceLostError`,
-    `StorageUnavailableError`, and `PreparationFailedError` when workers keep dying or the target cannot be
-    written.
+    `StorageUnavailableError`, `PreparationFailedError` when workers keep dying or the target cannot be
+    written, and what `contact_sheet` raises of a shard that has changed since, or does not fit into a cache.
     """
     out = out.absolute()
     refuse_what_is_no_dataset(out)

@@ -10,7 +10,7 @@ from service.client.events import EventStream, RunEvent
 from service.client.photos import Photo, upload
 from service.client.runs import Runs, body
 from service.client.transport import Transport
-from service.domain.answers import Dataset, Model, ModelIndex, ModelVersion
+from service.domain.answers import Dataset, Model, ModelIndex, ModelVersion, QuarantinePage
 from service.domain.classification import Classification
 from service.domain.cluster import Cluster
 from service.domain.embedding import EmbeddedPhotos
@@ -90,6 +90,16 @@ class Datasets:
 
     def get(self, name: str) -> Dataset:
         return Dataset.model_validate(self._transport.call("GET", f"/datasets/{name}"))
+
+    def quarantine(self, name: str, after: int = 0, limit: int = 100) -> QuarantinePage:
+        """Photos that could not be used, and why; `after` is the `next_after` of the page before.
+
+        While a dataset is being prepared, or when that has failed, those found in its finished shards.
+        """
+        params = {"after": after, "limit": limit}
+        return QuarantinePage.model_validate(
+            self._transport.call("GET", f"/datasets/{name}/quarantine", params=params)
+        )
 
     def stop(self, name: str) -> Dataset:
         """Stops the preparation of a dataset; asked for again, it goes on with what is finished."""

@@ -111,6 +111,27 @@ class DatasetList(Answer):
     items: list[Dataset]
 
 
+class QuarantinedPhoto(Answer):
+    """A photo that could not be used, and why.
+
+    `label` is the index of its class. In a path, bytes that are no text are escapes: `\\udce9`.
+    """
+
+    path: str
+    split: str
+    label: int
+    reason: str
+    detail: str
+
+
+class QuarantinePage(Answer):
+    """Photos in quarantine, by path; `total` counts all, and `next_after` is None on the last page."""
+
+    items: list[QuarantinedPhoto]
+    total: int
+    next_after: int | None
+
+
 class ModelVersion(Answer):
     """One published version of a model: the run and step it comes from, and how well it did."""
 

@@ -68,8 +68,9 @@ class NodeRow {
     this.#facts.show({
       CPUs: share(node.cpus_used, node.cpus, count),
       GPUs:
-        share(node.gpus_used, node.gpus, count) +
-        (node.gpu_names?.length ? `: ${node.gpu_names.join(", ")}` : ""),
+        node.gpus === 0
+          ? "none"
+          : [share(node.gpus_used, node.gpus, count), ...(node.gpu_names ?? [])].join(", "),
       Memory: share(node.memory_used_bytes, node.memory_bytes, bytes),
     });
     this.#meter.value = node.cpus ? (node.cpus_used ?? 0) / node.cpus : 0;

@@ -16,6 +16,7 @@ from service.api.run_answers import answer
 from service.api.security import require
 from service.domain.answers import Checkpoint, CheckpointList, LogLines, MetricList, Run, RunPage
 from service.domain.job import StopMode
+from service.domain.resolved_run import ResolvedRun
 from service.domain.spec import RunSpec
 from service.domain.state import JobState
 from service.errors import (
@@ -24,9 +25,10 @@ from service.errors import (
     IdempotencyMismatchError,
     InfeasibleError,
     InvalidSpecError,
+    LostFolderError,
     NotFoundError,
 )
-from service.operations.jobs import checkpoints, log_tail, metrics, stop
+from service.operations.jobs import checkpoints, log_tail, metrics, resolved_run, stop
 from service.store.jobs import CURSOR_PATTERN, Idempotency
 
 router = APIRouter(prefix="/runs", tags=["runs"])
@@ -98,6 +100,18 @@ def get_run(run_id: RunId, jobs: Jobs) -> Response:
     return json_answer(answer(job, queue))
 
 
+@router.get(
+    "/{run_id}/resolved",
+    dependencies=read,
+    response_model=ResolvedRun,
+    responses=refusals(NotFoundError, LostFolderError),
+)
+def run_resolved(run_id: RunId, jobs: Jobs) -> Response:
+    """The run made complete when it was asked for: each field of its presets, its share of the cluster,
+    versions, and the checksum of its dataset."""
+    return json_answer(resolved_run(jobs.get(run_id, "run")))
+
+
 @router.post(
     "/{run_id}/stop",
     dependencies=write,
@@ -122,7 +136,7 @@ def stop_run(
     "/{run_id}/resume",
     status_code=status.HTTP_202_ACCEPTED,
     dependencies=write,
-    responses=refusals(NotFoundError, ConflictError, BadDatasetError),
+    responses=refusals(NotFoundError, LostFolderError, ConflictError, BadDatasetError),
 )
 def resume_run(run_id: RunId, jobs: Jobs, runs: Runs, reconciler: Reconciling) -> Run:
     """Goes on with a run that was stopped, failed or was interrupted, from its newest checkpoint."""

@@ -11,6 +11,7 @@ from service.client.events import EventStream, RunEvent
 from service.client.transport import Transport
 from service.domain.answers import Run
 from service.domain.job import StopMode
+from service.domain.resolved_run import ResolvedRun
 from service.domain.spec import RunSpec
 from service.domain.state import JobState
 
@@ -47,6 +48,10 @@ class Runs:
 
     def get(self, run_id: str) -> Run:
         return Run.model_validate(self._transport.call("GET", f"/runs/{run_id}"))
+
+    def resolved(self, run_id: str) -> ResolvedRun:
+        """The run made complete when it was asked for: each field of its presets, versions, checksums."""
+        return ResolvedRun.model_validate(self._transport.call("GET", f"/runs/{run_id}/resolved"))
 
     def stop(self, run_id: str, mode: StopMode = "graceful", grace_seconds: float = 60.0) -> Run:
         """Asks a run to stop, after a last checkpoint or now; a run that is over stays as it is."""

@@ -1,4 +1,4 @@
-"""What can be done to any job: stopping it, and reading what it wrote."""
+"""What can be done to any job: stopping it, and reading what it was told and what it wrote."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from pipeline.storage.stored_files import STORAGE_FILE, StoredFiles
 from service.domain.job import Job, StopMode
 from service.domain.job_folder import step_of
+from service.domain.resolved_run import ResolvedRun
 from service.domain.state import JobState
+from service.errors import LostFolderError
 from service.store.jobs import JobStore
 
 TAIL_BYTES = 2**20
@@ -44,6 +47,19 @@ def stop(jobs: JobStore, job: Job, mode: StopMode, grace_seconds: float) -> tupl
         with suppress(FileNotFoundError):
             job.work.ask_to_stop()
     return jobs.get(job.id), True
+
+
+def resolved_run(job: Job) -> ResolvedRun:
+    """What a run was made complete to when it was asked for.
+
+    Raises `LostFolderError` where its folder does not tell, and `StorageUnavailableError` while the place
+    that the folder lies in is gone.
+    """
+    try:
+        return ResolvedRun.model_validate_json(job.work.specification.read_bytes())
+    except (OSError, ValidationError) as error:
+        job.work.require_storage()
+        raise LostFolderError(f"{job.work.specification} cannot be read: {error}") from error
 
 
 def metrics(job: Job, after: int, limit: int) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from service.client.events import EventStream, RunEvent
 from service.client.transport import Transport
 from service.domain.answers import Run
+from service.domain.events import EventKind
 from service.domain.job import StopMode
 from service.domain.resolved_run import ResolvedRun
 from service.domain.spec import RunSpec
@@ -83,13 +84,15 @@ class Runs:
         run_id: str,
         last_event_id: int | None = None,
         *,
+        kinds: Collection[EventKind] = (),
         patience_seconds: float = 120.0,
         retry_seconds: float = 1.0,
     ) -> Iterator[RunEvent]:
         """Yields the run's events after `last_event_id`, then each as it happens, until the run is over.
 
-        A broken connection is made again every `retry_seconds` and goes on where it was, so a server may
-        restart; one that stays away for `patience_seconds` raises.
+        Where `kinds` are named, events of others are left out, but for the end. A broken connection is made
+        again every `retry_seconds` and goes on where it was, so a server may restart; one that stays away for
+        `patience_seconds` raises.
         """
         return iter(
             EventStream(
@@ -97,6 +100,7 @@ class Runs:
                 f"/runs/{run_id}/events",
                 is_over=lambda: self.get(run_id).state.is_terminal,
                 last_event_id=last_event_id,
+                kinds=kinds,
                 patience_seconds=patience_seconds,
                 retry_seconds=retry_seconds,
             )

@@ -52,10 +52,13 @@ class Transport:
         return response.json() if response.content else None
 
     @contextmanager
-    def stream(self, path: str, headers: dict[str, str]) -> Iterator[Iterator[str]]:
-        """The lines of an answer that stays open. Reading them raises httpx.TransportError when it breaks."""
+    def stream(self, path: str, **options: Any) -> Iterator[Iterator[str]]:
+        """The lines of an answer that stays open. Reading them raises httpx.TransportError when it breaks.
+
+        `options` are httpx's, as those of `call`.
+        """
         timeout = httpx.Timeout(CONNECT_SECONDS, read=SILENCE_SECONDS)
-        with self._http.stream("GET", path, headers=headers, timeout=timeout) as response:
+        with self._http.stream("GET", path, timeout=timeout, **options) as response:
             if not response.is_success:
                 response.read()
                 raise _refusal(response)

@@ -74,6 +74,12 @@ class Runs:
         items: MetricLines = answer["items"]
         return items
 
+    def curve(self, run_id: str, points: int = 1000, after: int = 0) -> MetricLines:
+        """At most `points` lines of progress, spread evenly over all with a step above `after`."""
+        params = {"after": after, "points": points}
+        items: MetricLines = self._transport.call("GET", f"/runs/{run_id}/metrics", params=params)["items"]
+        return items
+
     def logs(self, run_id: str, tail: int = 100) -> LogLines:
         """The last `tail` lines that the run's processes wrote."""
         lines: LogLines = self._transport.call("GET", f"/runs/{run_id}/logs", params={"tail": tail})["lines"]

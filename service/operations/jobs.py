@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -22,6 +24,8 @@ from service.errors import LostFolderError
 from service.store.jobs import JobStore
 
 TAIL_BYTES = 2**20
+
+_STEP: Final = re.compile(rb'"step":\s*(\d+)')
 
 
 def stop(jobs: JobStore, job: Job, mode: StopMode, grace_seconds: float) -> tuple[Job, bool]:
@@ -63,18 +67,19 @@ def resolved_run(job: Job) -> ResolvedRun:
 
 
 def metrics(job: Job, after: int, limit: int) -> list[dict[str, Any]]:
-    """Lines of the run's progress with a step above `after`, in the order of steps.
+    """The first lines of the run's progress with a step above `after`, in the order of steps."""
+    return list(_parsed(islice(_told_first(job.work.progress, after), limit)))
 
-    A run that went on from a checkpoint told of some steps again; the first telling counts.
+
+def thinned_metrics(job: Job, after: int, points: int) -> list[dict[str, Any]]:
+    """At most `points` lines of the run's progress with a step above `after`, in the order of steps.
+
+    They are spread evenly over all such lines, the first and the last among them; one alone is the last.
     """
-    lines: list[dict[str, Any]] = []
-    for line in _json_lines(job.work.progress):
-        if line.get("step", 0) > after:
-            after = line["step"]
-            lines.append(line)
-            if len(lines) == limit:
-                break
-    return lines
+    path = job.work.progress
+    # Read twice, so that of a run of any length no more is held than what is answered.
+    chosen = _spread(points, over=sum(1 for _ in _told_first(path, after)))
+    return list(_parsed(line for place, line in enumerate(_told_first(path, after)) if place in chosen))
 
 
 def log_tail(job: Job, lines: int) -> list[str]:
@@ -111,15 +116,36 @@ def _size_bytes(checkpoint: str) -> int:
     return sum(sizes.values()) + elsewhere
 
 
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+def _told_first(path: Path, after: int) -> Iterator[bytes]:
+    """Lines of progress with a step above `after`, in the order of steps.
+
+    A run that went on from a checkpoint told of some steps again; the first telling counts.
+    """
     if not path.is_file():
         return
     with path.open("rb") as file:
         for line in file:
-            # A line in the middle of which its writer was killed is none; the next one follows below it.
-            if line.endswith(b"\n"):
-                with suppress(ValueError):
-                    yield from_json(line)
+            # A line in the middle of which its writer was killed is none; the next one follows below it. To
+            # find the step takes half as long as to read all of the JSON, of which most may not be wanted.
+            if line.endswith(b"}\n") and (found := _STEP.search(line)) and (step := int(found[1])) > after:
+                after = step
+                yield line
+
+
+def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        # A machine that went down may have left anything.
+        with suppress(ValueError):
+            yield from_json(line)
+
+
+def _spread(points: int, *, over: int) -> Container[int]:
+    """Places among so many, as evenly as can be; the first and the last, or the last alone."""
+    if points >= over:
+        return range(over)
+    if points == 1:
+        return {over - 1}
+    return {place * (over - 1) // (points - 1) for place in range(points)}
 
 
 class LogFollower:

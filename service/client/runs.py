@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from service.client.events import EventStream, RunEvent
 from service.client.transport import Transport
-from service.domain.answers import Run
+from service.domain.answers import FilterList, FilterPictures, Run
 from service.domain.events import EventKind
 from service.domain.job import StopMode
 from service.domain.resolved_run import ResolvedRun
@@ -21,6 +21,7 @@ PAGE_RUNS = 100
 # Named here because inside `Runs`, `list` is a method.
 MetricLines = list[dict[str, Any]]
 LogLines = list[str]
+FilterSteps = list[FilterPictures]
 
 
 class Runs:
@@ -79,6 +80,15 @@ class Runs:
         params = {"after": after, "points": points}
         items: MetricLines = self._transport.call("GET", f"/runs/{run_id}/metrics", params=params)["items"]
         return items
+
+    def filters(self, run_id: str) -> FilterSteps:
+        """The steps at which the first layer's kernels were drawn, oldest first."""
+        answer = self._transport.call("GET", f"/runs/{run_id}/filters")
+        return FilterList.model_validate(answer).items
+
+    def filter_picture(self, run_id: str, step: int, tower: int = 0) -> bytes:
+        """One tower's kernels as they were at a step that `filters` names: a PNG."""
+        return self._transport.download(f"/runs/{run_id}/filters/{step}/{tower}")
 
     def logs(self, run_id: str, tail: int = 100) -> LogLines:
         """The last `tail` lines that the run's processes wrote."""

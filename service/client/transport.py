@@ -43,13 +43,12 @@ class Transport:
         `options` are httpx's (`json`, `params`, `headers`, `files`). Raises ApiError when the server says no
         and ServerUnreachableError when it says nothing.
         """
-        try:
-            response = self._http.request(method, path, **options)
-        except httpx.TransportError as error:
-            raise self.unreachable(error) from error
-        if not response.is_success:
-            raise _refusal(response)
+        response = self._answer(method, path, **options)
         return response.json() if response.content else None
+
+    def download(self, path: str) -> bytes:
+        """What an answer that is no JSON holds; raises what `call` raises."""
+        return self._answer("GET", path).content
 
     @contextmanager
     def stream(self, path: str, **options: Any) -> Iterator[Iterator[str]]:
@@ -63,6 +62,15 @@ class Transport:
                 response.read()
                 raise _refusal(response)
             yield response.iter_lines()
+
+    def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise self.unreachable(error) from error
+        if not response.is_success:
+            raise _refusal(response)
+        return response
 
     def unreachable(self, error: httpx.TransportError) -> ServerUnreachableError:
         return ServerUnreachableError(

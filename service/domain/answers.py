@@ -64,6 +64,19 @@ class CheckpointList(Answer):
     items: list[Checkpoint]
 
 
+class FilterPictures(Answer):
+    """The first layer's kernels as they were at one step: a picture for each tower, from tower 0 on."""
+
+    step: int
+    towers: int
+
+
+class FilterList(Answer):
+    """Oldest first."""
+
+    items: list[FilterPictures]
+
+
 class MetricList(Answer):
     """What was measured at logged steps, in the order of steps."""
 

@@ -23,6 +23,7 @@ from service.api import (
     models,
     open_inference,
     page,
+    presets,
     runs,
     similar,
 )
@@ -81,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.include_router(health.router)
     api = APIRouter(prefix="/api/v1")
-    for room in (runs, events, filters, datasets, models):
+    for room in (runs, events, filters, presets, datasets, models):
         api.include_router(room.router)
     for room in (classify, embed, similar):
         api.include_router(room.router, tags=["photos"])

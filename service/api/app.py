@@ -19,10 +19,12 @@ from service.api import (
     datasets,
     embed,
     events,
+    filters,
     health,
     models,
     open_inference,
     page,
+    presets,
     runs,
     similar,
 )
@@ -81,7 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.include_router(health.router)
     api = APIRouter(prefix="/api/v1")
-    for room in (runs, events, datasets, models, cluster):
+    for room in (runs, events, filters, presets, datasets, models, cluster):
         api.include_router(room.router)
     for room in (classify, embed, similar):
         api.include_router(room.router, tags=["photos"])

@@ -10,7 +10,7 @@ from service.client.events import EventStream, RunEvent
 from service.client.photos import Photo, upload
 from service.client.runs import Runs, body
 from service.client.transport import Transport
-from service.domain.answers import Dataset, Model, ModelIndex, ModelVersion, QuarantinePage
+from service.domain.answers import Dataset, Model, ModelIndex, ModelVersion, Presets, QuarantinePage
 from service.domain.classification import Classification
 from service.domain.cluster import Cluster
 from service.domain.embedding import EmbeddedPhotos
@@ -30,6 +30,10 @@ class Client:
         self.runs = Runs(self._transport)
         self.datasets = Datasets(self._transport)
         self.models = Models(self._transport)
+
+    def presets(self) -> Presets:
+        """What a run's model and recipe may be named, and what each name stands for."""
+        return Presets.model_validate(self._transport.call("GET", "/presets"))
 
     def classify(
         self, photos: Iterable[Photo], model: str | None = None, top_k: int = 5, views: int = 1

@@ -13,6 +13,7 @@ export class Chart {
   #drawing = false;
   #waiting = null;
   #isLed = false;
+  #revision = 0;
 
   /** `scale` has what the vertical axis is to be, in Plotly's words. */
   constructor(title, scale = {}) {
@@ -100,6 +101,8 @@ export class Chart {
     };
     return {
       uirevision: axis.title.text,
+      // Columns grow where they are: that they are other than before, only this says.
+      datarevision: ++this.#revision,
       height: 260,
       margin: { l: 44, r: 12, t: 30, b: 36 },
       paper_bgcolor: "transparent",

@@ -53,9 +53,15 @@ export class Form {
   fill(body) {
     for (const [path, { control, kind }] of this.#fields) {
       const value = path.split(".").reduce((part, name) => part?.[name], body);
-      if (value === undefined || value === null) continue;
-      control.value = kind === "json" ? JSON.stringify(value) : String(value);
+      if (kind === "json") control.value = this.#rest(path, value ?? {});
+      else if (value !== undefined && value !== null) control.value = String(value);
     }
+  }
+
+  /** What of an object has no field of its own. */
+  #rest(path, value) {
+    const rest = Object.entries(value).filter(([name]) => !this.#fields.has(`${path}.${name}`));
+    return rest.length ? JSON.stringify(Object.fromEntries(rest)) : "";
   }
 
   #group({ legend, fields, folded }) {

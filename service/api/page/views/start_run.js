@@ -40,11 +40,21 @@ export class StartRunView {
     this.#form.offer("recipe.preset", names(Object.keys(presets.recipes)));
     this.#form.offer("start_from.model", { "": "random weights", ...names(models.map(({ name }) => name)) });
     this.#form.fill({ model: { preset: "alexnet" }, recipe: { preset: "paper" } });
-    if (like) this.#fill((await read(`runs/${like}`)).spec);
-    const recipe = this.#form.control("recipe.preset");
+    if (like) this.#form.fill((await read(`runs/${like}`)).spec);
+    else this.#fitNetwork(datasets, presets.models);
+    const [recipe, dataset] = ["recipe.preset", "dataset"].map((path) => this.#form.control(path));
     const hint = () => this.#hint(presets.recipes[recipe.value]);
     recipe.addEventListener("change", hint);
+    dataset.addEventListener("change", () => this.#fitNetwork(datasets, presets.models));
     hint();
+  }
+
+  /** Chooses a network that takes photos of the dataset's size, where the chosen one does not. */
+  #fitNetwork(datasets, models) {
+    const [dataset, network] = ["dataset", "model.preset"].map((path) => this.#form.control(path));
+    const size = datasets.find(({ name }) => name === dataset.value)?.manifest.image_size;
+    if (!size || models[network.value]?.image_size === size) return;
+    network.value = Object.keys(models).find((name) => models[name].image_size === size) ?? network.value;
   }
 
   /** Says what the chosen recipe has where a field is left empty. */
@@ -53,18 +63,7 @@ export class StartRunView {
       this.#form.control(`recipe.${name}`).placeholder = recipe?.[name] ?? "";
     }
   }
-
-  #fill(spec) {
-    this.#form.fill(spec);
-    for (const part of ["model", "recipe"]) {
-      const shown = new Set(["preset", ...SHOWN_OF_RECIPE]);
-      const rest = Object.entries(spec[part] ?? {}).filter(([name]) => !shown.has(name));
-      this.#form.control(part).value = rest.length ? JSON.stringify(Object.fromEntries(rest)) : "";
-    }
-  }
 }
-
-const SHOWN_OF_RECIPE = ["epochs", "max_steps", "global_batch_size", "learning_rate"];
 
 const GROUPS = [
   {

@@ -1,0 +1,88 @@
+"""A run that has logged ten thousand steps in three attempts, with an epoch after each of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from recorded_home import RecordedHome, RecordedRun
+
+from service.domain.events import CheckpointLine, EpochLine, FailureLine, Line, StepLine, WarningLine
+from service.domain.state import JobState
+
+STEPS: Final = 10_000
+# Loss, rate and pace of each step, top-1 and top-5 errors of each epoch.
+POINTS: Final = 5 * STEPS
+CLASSES: Final = ("amber", "blue", "coral", "dark")
+# Where a worker fell, and where the run was stopped to go on later.
+_FELL, _STOPPED = STEPS // 4, STEPS // 2
+_WRITTEN_AT_ONCE: Final = 500
+_BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def record_long_run(home: RecordedHome) -> str:
+    """Adds the run and its dataset; gives its id."""
+    home.add_dataset("paints", CLASSES)
+    recipe = {"preset": "quick", "max_steps": STEPS}
+    run = home.add_run("paints", len(CLASSES), name="long", recipe=recipe)
+    run.begin()
+    _train(run, 1, _FELL)
+    fallen = "worker 1 was killed by signal 9: out of memory, perhaps"
+    run.write([FailureLine(at=_moment(_FELL + 0.5), rank=1, message=fallen)])
+    run.move_to(JobState.RECOVERING, fallen)
+    run.move_to(JobState.RUNNING)
+    _train(run, _FELL + 1, _STOPPED)
+    run.move_to(JobState.STOPPING)
+    run.move_to(JobState.STOPPED, "asked to stop")
+    run.begin()
+    warning = "batches are waited for 31 % of the time: try loading.workers=2"
+    run.write([WarningLine(at=_moment(_STOPPED + 0.5), code="waiting_for_batches", message=warning)])
+    _train(run, _STOPPED + 1, STEPS)
+    for step in (STEPS - 1000, STEPS - 500, STEPS):
+        run.keep_checkpoint(step)
+    run.log(*(f"2026-01-01 epoch {line}, a line of a log" for line in range(2000)))
+    run.move_to(JobState.SUCCEEDED)
+    return run.id
+
+
+def _train(run: RecordedRun, first: int, last: int) -> None:
+    for begin in range(first, last + 1, _WRITTEN_AT_ONCE):
+        end = min(begin + _WRITTEN_AT_ONCE - 1, last)
+        run.write(line for step in range(begin, end + 1) for line in _lines(step))
+        name = f"step-{end:08d}"
+        run.write([CheckpointLine(at=_moment(end + 0.25), name=name, epoch=end, step=end)])
+
+
+def _lines(step: int) -> Iterator[Line]:
+    noise = math.sin(step * 12.9898) * 0.5
+    loss = 0.3 + 1.2 * math.exp(-step / 2500) + 0.15 * noise
+    yield StepLine(
+        at=_moment(step),
+        epoch=step,
+        step=step,
+        total_steps=STEPS,
+        loss=loss,
+        learning_rate=0.01 if step < 7000 else 0.001,
+        images_per_second=812.5 + 60 * noise,
+        eta_seconds=float(STEPS - step),
+        num_workers=2,
+        wait_share=0.1,
+        corrupt_samples=0,
+    )
+    yield EpochLine(
+        at=_moment(step + 0.1),
+        epoch=step,
+        step=step,
+        train_loss=loss,
+        val_loss=loss + 0.1,
+        val_top1_error=0.2 + 0.5 * math.exp(-step / 2500) + 0.04 * noise,
+        val_top5_error=0.02 + 0.2 * math.exp(-step / 2500) + 0.01 * noise,
+        val_samples=640,
+        seconds=1.0,
+    )
+
+
+def _moment(seconds: float) -> str:
+    return (_BEGAN + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")

@@ -18,9 +18,9 @@ from chromium import MISSING, chromium, chromium_program
 from drawn_run import heap_bytes, renderer_bytes, seconds_until_drawn
 from figures import median, report
 from lone_api import lone_api
-from long_run import POINTS, record_long_run
 from playwright.sync_api import Browser, CDPSession
 from recorded_home import RecordedHome
+from recorded_training import POINTS, record_long_run
 
 from service.domain.state import JobState
 

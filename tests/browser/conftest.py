@@ -10,6 +10,10 @@ import pytest
 from chromium import MISSING, REQUIRED, chromium, chromium_program
 from playwright.sync_api import Browser
 from visit import Visit
+from whole_course import WholeCourse, run_course
+
+from service.client import Client
+from service.stack.up import Stack
 
 VISITS = pytest.StashKey[list[Visit]]()
 
@@ -43,6 +47,11 @@ def visit(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> I
         each.close()
     if complaints:
         pytest.fail("\n".join(["the page complained:", *complaints, *kept]), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def course(stack: Stack, client: Client, dataset: str, photos: Path) -> WholeCourse:
+    return run_course(client, stack.url, dataset, photos / "val" / "coral" / "003.jpg")
 
 
 @pytest.hookimpl(wrapper=True)

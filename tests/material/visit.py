@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 OUTAGE: Final = (
     r"net::ERR_(CONNECTION_|EMPTY_RESPONSE|INCOMPLETE_CHUNKED|NETWORK_IO|SOCKET)|status of 50[234]"
 )
+# So long without a word between page and server, a view has all that it asked for; it asks again later.
+_QUIET_SECONDS: Final = 0.4
 # A page may give up what it asked for itself: a search that another has overtaken, a stream it leaves.
 _GIVEN_UP: Final = "net::ERR_ABORTED"
 _TELL_OF_POLICY: Final = """
@@ -36,17 +39,27 @@ class Visit:
         self.complaints: list[str] = []
         self.console: list[str] = []
         self._tolerated: list[re.Pattern[str]] = []
+        self._heard_at = time.monotonic()
         self._context = browser.new_context(**options)
         self._context.add_init_script(_TELL_OF_POLICY)
         self.page: Page = self._context.new_page()
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self._complain(f"uncaught: {error}"))
         self.page.on("request", self._look_at)
+        self.page.on("response", self._note)
+        self.page.on("requestfinished", self._note)
         self.page.on("requestfailed", self._look_at_failed)
 
     def go(self, route: str = "") -> Page:
         """Opens one of the page's routes, `#/runs` say, as a link or a bookmark does."""
         self.page.goto(f"{self.url}/{route}")
+        return self.page
+
+    def settle(self) -> Page:
+        """Returns when the view has its heading, and all that it asked for."""
+        self.page.get_by_role("heading", level=1).first.wait_for()
+        while time.monotonic() - self._heard_at < _QUIET_SECONDS:
+            self.page.wait_for_timeout(50)
         return self.page
 
     @contextmanager
@@ -78,7 +91,11 @@ class Visit:
         if message.type == "error":
             self._complain(line)
 
+    def _note(self, _: object) -> None:
+        self._heard_at = time.monotonic()
+
     def _look_at(self, request: Request) -> None:
+        self._note(request)
         asked, own = urlsplit(request.url), urlsplit(self.url)
         if asked.scheme not in {"blob", "data"} and asked.netloc != own.netloc:
             self._complain(f"asked another server: {request.url}")

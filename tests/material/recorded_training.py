@@ -1,4 +1,4 @@
-"""A run that has logged ten thousand steps in three attempts, with an epoch after each of them."""
+"""Runs as they are recorded: one of ten thousand steps that was disturbed on its way, and short ones."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from service.domain.events import CheckpointLine, EpochLine, FailureLine, Line, 
 from service.domain.state import JobState
 
 STEPS: Final = 10_000
-# Loss, rate and pace of each step, top-1 and top-5 errors of each epoch.
-POINTS: Final = 5 * STEPS
+EPOCHS: Final = STEPS
+# Loss, rate and pace of each step, and of each epoch its loss and both errors in validation.
+POINTS: Final = 3 * STEPS + 3 * EPOCHS
 CLASSES: Final = ("amber", "blue", "coral", "dark")
 # Where a worker fell, and where the run was stopped to go on later.
 _FELL, _STOPPED = STEPS // 4, STEPS // 2
@@ -45,6 +46,19 @@ def record_long_run(home: RecordedHome) -> str:
     run.log(*(f"2026-01-01 epoch {line}, a line of a log" for line in range(2000)))
     run.move_to(JobState.SUCCEEDED)
     return run.id
+
+
+def record_short_run(
+    home: RecordedHome, dataset: str, name: str, *, warning: str, log: str, steps: int = 40
+) -> RecordedRun:
+    """Adds a run that is at work, and about which there is something to say."""
+    run = home.add_run(dataset, 2, name=name)
+    run.begin()
+    _train(run, 1, steps)
+    run.write([WarningLine(at=_moment(steps + 0.5), code="of_the_tests", message=warning)])
+    run.keep_checkpoint(steps)
+    run.log(log)
+    return run
 
 
 def _train(run: RecordedRun, first: int, last: int) -> None:

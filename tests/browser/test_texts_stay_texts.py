@@ -1,0 +1,116 @@
+"""Whatever people or their files are called, the page shows it as text: nothing of it is ever run."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from lone_api import lone_api
+from PIL import Image
+from playwright.sync_api import Page, expect
+from recorded_home import RecordedHome
+from recorded_training import record_short_run
+from shared_stack import wait_for_dataset
+from visit import Visit
+
+from pipeline.shards.record import QuarantinedPhoto
+from service.client import Client
+from service.domain.state import JobState
+from service.stack.up import Stack
+
+pytestmark = pytest.mark.browser
+
+SCRIPT = "<script>window.hacked=1</script>"
+PICTURE = "<img src=x onerror=window.hacked=1>"
+DATASET = "hostile"
+VIEWS = {
+    "#/runs": [f"run {SCRIPT}"],
+    "#/runs/{run}": [f"run {SCRIPT}", f"warning {PICTURE}", f"log {SCRIPT}", f"reason {PICTURE}"],
+    "#/runs/{run}?with={other}": [f"run {SCRIPT}", f"other {PICTURE}"],
+    "#/start?like={run}": [],
+    "#/datasets": [],
+    "#/datasets/hostile": [f"class {SCRIPT}", f"class {PICTURE}", f"path {PICTURE}", f"detail {SCRIPT}"],
+    "#/classify": [],
+    "#/filters": [f"run {SCRIPT}"],
+    "#/filters/{run}": [],
+    "#/cluster": [],
+}
+
+
+class Hostile(NamedTuple):
+    url: str
+    run: str
+    other: str
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
+    home = tmp_path_factory.mktemp("hostile") / "home"
+    quarantined = [
+        QuarantinedPhoto(f"path {PICTURE}/{number}.jpg", "train", 0, "not_an_image", f"detail {SCRIPT}")
+        for number in range(3)
+    ]
+    with RecordedHome(home) as recorded:
+        recorded.add_dataset(DATASET, [f"class {SCRIPT}", f"class {PICTURE}"], quarantined)
+        run, other = (
+            record_short_run(recorded, DATASET, name, warning=f"warning {PICTURE}", log=f"log {SCRIPT}")
+            for name in (f"run {SCRIPT}", f"other {PICTURE}")
+        )
+        run.move_to(JobState.FAILED, f"reason {PICTURE}")
+        other.move_to(JobState.SUCCEEDED)
+    with lone_api(home) as api:
+        yield Hostile(api.url, run.id, other.id)
+
+
+def assert_unharmed(page: Page) -> None:
+    assert page.evaluate("() => window.hacked") is None
+    assert page.locator("img[src='x'], body script").count() == 0
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_names_and_reasons_are_shown_as_they_are(
+    hostile: Hostile, visit: Callable[..., Visit], view: str
+) -> None:
+    seen = visit(hostile.url)
+    # There is neither Ray nor serving here, and some views say so.
+    with seen.tolerating("status of 503"):
+        seen.go(view.format(run=hostile.run, other=hostile.other))
+        page = seen.settle()
+    shown = page.locator("main").text_content() or ""
+    assert [text for text in VIEWS[view] if text not in shown] == []
+    assert_unharmed(page)
+
+
+@pytest.mark.cluster
+def test_a_class_in_an_answer_is_shown_as_it_is(
+    stack: Stack, client: Client, visit: Callable[..., Visit], tmp_path: Path
+) -> None:
+    for name, colour in ((PICTURE, "white"), ("dark", "black")):
+        for number in range(10):
+            path = tmp_path / "photos" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (72, 72 + number), colour).save(path)
+    spec = {"name": DATASET, "source": {"path": str(tmp_path / "photos")}, "val_fraction": 0.2}
+    client.datasets.create({**spec, "image_size": 72})
+    wait_for_dataset(client, DATASET)
+    run = client.runs.create(
+        {
+            "dataset": DATASET,
+            "model": {"preset": "alexnet-tiny"},
+            "recipe": {"preset": "quick", "max_steps": 1, "global_batch_size": 8},
+        }
+    )
+    assert list(client.runs.events(run.id))[-1].data["state"] == "succeeded"
+    version = client.models.publish(DATASET, run.id)
+    client.models.set_alias(DATASET, "production", version.version)
+
+    photo = io.BytesIO()
+    Image.new("RGB", (80, 60), "white").save(photo, "PNG")
+    page = visit(stack.url).go("#/classify")
+    file = {"name": f"{PICTURE}.png", "mimeType": "image/png", "buffer": photo.getvalue()}
+    page.locator("input[type=file]").first.set_input_files(file)
+    expect(page.get_by_text(PICTURE, exact=True).first).to_be_visible()
+    assert_unharmed(page)

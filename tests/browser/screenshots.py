@@ -1,4 +1,4 @@
-"""`make screenshots`: docs/screenshots, of a stack that has learnt from photos of ImageNet, or painted ones."""
+"""`make screenshots`: docs/screenshots, of a stack that has learnt from photos of ImageNet, or paints."""
 
 from __future__ import annotations
 

@@ -75,12 +75,12 @@ def test_names_and_reasons_are_shown_as_they_are(
     hostile: Hostile, visit: Callable[..., Visit], view: str
 ) -> None:
     seen = visit(hostile.url)
-    # There is neither Ray nor serving here, and some views say so.
-    with seen.tolerating("status of 503"):
-        seen.go(view.format(run=hostile.run, other=hostile.other))
-        page = seen.settle()
-    shown = page.locator("main").text_content() or ""
-    assert [text for text in VIEWS[view] if text not in shown] == []
+    # There is neither Ray nor serving here, nor a photo to draw.
+    with seen.tolerating("status of 503|status of 404.*(contact-sheet|mean-image)"):
+        page = seen.go(view.format(run=hostile.run, other=hostile.other))
+        for text in VIEWS[view]:
+            expect(page.locator("main")).to_contain_text(text)
+        seen.settle()
     assert_unharmed(page)
 
 

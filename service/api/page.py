@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -9,14 +10,19 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from starlette.staticfiles import StaticFiles
 
+from service.api.chart_library import chart_library
+
 FOLDER: Final = Path(__file__).with_name("page")
 
-HEADERS: Final = MappingProxyType(
+HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        # What default-src does not cover is named: base-uri, form-action and frame-ancestors.
+        # What default-src does not cover is named: base-uri, form-action and frame-ancestors. Pictures that
+        # a script asked for with its token are shown from memory, as blob:.
         "Content-Security-Policy": (
-            "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            "default-src 'self'; img-src 'self' blob:; base-uri 'none'; form-action 'none';"
+            " frame-ancestors 'none'"
         ),
+        "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         # File names carry no version: a browser asks each time, and is told 304 when it has the newest.
@@ -34,7 +40,15 @@ async def index(request: Request) -> Response:
     return await _serve("index.html", request)
 
 
-@router.get("/page/{file}")
+@router.get("/page/plotly.js")
+def plotly(request: Request) -> Response:
+    """The library that draws the charts, as its Python package carries it."""
+    answer = chart_library().answer(request.headers)
+    answer.headers.update(HEADERS)
+    return answer
+
+
+@router.get("/page/{file:path}")
 async def page_file(file: str, request: Request) -> Response:
     """One of the page's scripts, styles and pictures."""
     return await _serve(file, request)

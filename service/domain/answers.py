@@ -19,7 +19,8 @@ class Answer(BaseModel):
 
 
 class RunProgress(Answer):
-    """How far a run is; None where nothing is known yet. Errors are fractions in [0, 1]."""
+    """How far a run is; None where nothing is known yet. Errors are fractions in [0, 1], the newest epoch's
+    but for the best."""
 
     epoch: int | None = None
     step: int | None = None
@@ -30,6 +31,7 @@ class RunProgress(Answer):
     loss: float | None = None
     val_top1_error: float | None = None
     val_top5_error: float | None = None
+    best_val_top1_error: float | None = None
 
 
 class Checkpoint(Answer):

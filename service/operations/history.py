@@ -77,6 +77,8 @@ def record(edit: JobEdit, news: News) -> None:
             data = dict(progress)
         elif kind == EventKind.EPOCH:
             progress.update({key: data[key] for key in ("epoch", "val_top1_error", "val_top5_error")})
+            best = progress.get("best_val_top1_error", data["val_top1_error"])
+            progress["best_val_top1_error"] = min(best, data["val_top1_error"])
         if kind in {EventKind.PROGRESS, EventKind.EPOCH, EventKind.CHECKPOINT, EventKind.WARNING}:
             edit.append(EventKind(kind), data)
     edit.row.progress = progress

@@ -1,0 +1,27 @@
+// What serving says of a photo.
+
+import { Refusal, request } from "./api.js";
+
+/** {model, version, top_k}: the likeliest classes. `model` is a path below models/, or "" for the default one. */
+export async function classify(photo, model, views, signal) {
+  const path = `${model ? `models/${model}/` : ""}classify?top_k=5&views=${views}`;
+  const { predictions, ...by } = await ask(path, photo, signal);
+  return { ...by, top_k: predictions[0].top_k };
+}
+
+/** The training photos that the version which answered finds nearest; why there are none, where there are none. */
+export async function similar(photo, { model, version }, signal) {
+  try {
+    const { photos } = await ask(`models/${model}/versions/${version}/similar?top_k=6`, photo, signal);
+    return { nearest: photos[0].nearest };
+  } catch (error) {
+    if (error instanceof Refusal) return { nearest: [], reason: error.message };
+    throw error;
+  }
+}
+
+async function ask(path, photo, signal) {
+  const body = new FormData();
+  body.append("file", photo);
+  return (await request(path, { method: "POST", body, signal })).json();
+}

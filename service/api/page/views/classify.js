@@ -1,0 +1,133 @@
+// Photos, what they most likely show, and the training photos they are most like (figure 4 of the paper).
+
+import { read } from "../data/api.js";
+import { classify, similar } from "../data/answers.js";
+import { Camera } from "../parts/camera.js";
+import { element, write } from "../parts/element.js";
+import { Answer } from "../parts/answer.js";
+import { count, percent } from "../parts/figures.js";
+
+const MOST_PHOTOS = 24;
+
+export class ClassifyView {
+  title = "Classify";
+  #models = [];
+  #model = element("select");
+  #views = element(
+    "select",
+    {},
+    element("option", { value: "1" }, "one view"),
+    element("option", { value: "10" }, "ten views"),
+  );
+  #about = element("p", { class: "quiet" });
+  #status = element("p", { role: "status" });
+  #answers = element("ol", { class: "cards answers" });
+  #signal;
+
+  constructor({ signal }) {
+    this.#signal = signal;
+    const files = element("input", { type: "file", accept: "image/*", multiple: true, class: "unseen" });
+    files.addEventListener("change", () => {
+      this.#take([...files.files]);
+      // The same photo can be chosen twice in a row, by another model perhaps.
+      files.value = "";
+    });
+    const camera = new Camera({
+      taken: (photo) => this.#take([photo]),
+      say: (text) => write(this.#status, text),
+      signal,
+    });
+    this.element = element(
+      "section",
+      {},
+      element("h1", { tabindex: "-1" }, "Classify"),
+      element(
+        "div",
+        { class: "controls" },
+        element("label", {}, "Model ", this.#model),
+        element("label", {}, "Look at ", this.#views),
+      ),
+      this.#about,
+      element(
+        "label",
+        { class: "drop" },
+        files,
+        element("span", {}, "Drop photos anywhere, paste one, or choose them"),
+      ),
+      camera.element,
+      this.#status,
+      this.#answers,
+    );
+    this.#model.addEventListener("change", () => this.#tell());
+    this.#listen();
+  }
+
+  async refresh() {
+    const { items } = await read("models");
+    const versions = items.flatMap(({ name, versions, aliases }) =>
+      versions.toReversed().map((version) => ({ name, aliases, ...version })),
+    );
+    if (versions.length === this.#models.length) return;
+    const chosen = this.#model.value;
+    this.#models = versions;
+    const text = ({ name, version, aliases }) => {
+      const names = Object.keys(aliases).filter((alias) => aliases[alias] === version);
+      return `${name}, version ${version}${names.length ? ` (${names.join(", ")})` : ""}`;
+    };
+    const named = versions.map((version) =>
+      element("option", { value: `${version.name}/versions/${version.version}` }, text(version)),
+    );
+    this.#model.replaceChildren(element("option", { value: "" }, "the default model"), ...named);
+    if (chosen) this.#model.value = chosen;
+    this.#tell();
+  }
+
+  #tell() {
+    const { network, dataset, step, metrics } =
+      this.#models.find(({ name, version }) => `${name}/versions/${version}` === this.#model.value) ?? {};
+    if (!network) return write(this.#about, this.#models.length ? "" : "No model has been published yet.");
+    write(
+      this.#about,
+      `${network} on ${dataset}, step ${count(step)}, top-1 error ${percent(metrics.val_top1_error)}`,
+    );
+  }
+
+  #listen() {
+    const options = { signal: this.#signal };
+    // On the whole page: a photo dropped beside the panel would otherwise replace the page.
+    document.addEventListener("dragover", (drag) => drag.preventDefault(), options);
+    document.addEventListener(
+      "drop",
+      (drop) => {
+        drop.preventDefault();
+        this.#take([...drop.dataTransfer.files]);
+      },
+      options,
+    );
+    document.addEventListener("paste", (paste) => this.#take([...paste.clipboardData.files]), options);
+  }
+
+  async #take(files) {
+    const photos = files.slice(0, MOST_PHOTOS);
+    const left = files.length - photos.length;
+    write(this.#status, left ? `The first ${MOST_PHOTOS} are looked at; ${left} more are left out.` : "");
+    // One after the other: the newest stands on top, and serving has others to answer too.
+    for (const photo of photos) {
+      if (this.#signal.aborted) return;
+      const answer = new Answer(photo, this.#signal);
+      this.#answers.prepend(answer.element);
+      await this.#ask(photo, answer);
+    }
+  }
+
+  async #ask(photo, answer) {
+    const model = this.#model.value;
+    try {
+      const given = await classify(photo, model, this.#views.value, this.#signal);
+      answer.show(given);
+      answer.showNearest(await similar(photo, given, this.#signal));
+    } catch (error) {
+      if (!this.#signal.aborted) answer.refuse(error.message);
+    }
+  }
+}

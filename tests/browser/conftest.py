@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 from chromium import MISSING, REQUIRED, chromium, chromium_program
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from visit import Visit
 from whole_course import WholeCourse, run_course
 
 from service.client import Client
 from service.stack.up import Stack
+
+# A busy machine takes its time.
+expect.set_options(timeout=30_000)
 
 VISITS = pytest.StashKey[list[Visit]]()
 

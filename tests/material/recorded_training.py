@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from recorded_home import RecordedHome, RecordedRun
 
 from service.domain.events import CheckpointLine, EpochLine, FailureLine, Line, StepLine, WarningLine
+from service.domain.job_folder import now
 from service.domain.state import JobState
 
 STEPS: Final = 10_000
@@ -20,7 +20,6 @@ CLASSES: Final = ("amber", "blue", "coral", "dark")
 # Where a worker fell, and where the run was stopped to go on later.
 _FELL, _STOPPED = STEPS // 4, STEPS // 2
 _WRITTEN_AT_ONCE: Final = 500
-_BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def record_long_run(home: RecordedHome) -> str:
@@ -31,7 +30,7 @@ def record_long_run(home: RecordedHome) -> str:
     run.begin()
     _train(run, 1, _FELL)
     fallen = "worker 1 was killed by signal 9: out of memory, perhaps"
-    run.write([FailureLine(at=_moment(_FELL + 0.5), rank=1, message=fallen)])
+    run.write([FailureLine(at=now(), rank=1, message=fallen)])
     run.move_to(JobState.RECOVERING, fallen)
     run.move_to(JobState.RUNNING)
     _train(run, _FELL + 1, _STOPPED)
@@ -39,7 +38,7 @@ def record_long_run(home: RecordedHome) -> str:
     run.move_to(JobState.STOPPED, "asked to stop")
     run.begin()
     warning = "batches are waited for 31 % of the time: try loading.workers=2"
-    run.write([WarningLine(at=_moment(_STOPPED + 0.5), code="waiting_for_batches", message=warning)])
+    run.write([WarningLine(at=now(), code="waiting_for_batches", message=warning)])
     _train(run, _STOPPED + 1, STEPS)
     for step in (STEPS - 1000, STEPS - 500, STEPS):
         run.keep_checkpoint(step)
@@ -55,7 +54,7 @@ def record_short_run(
     run = home.add_run(dataset, 2, name=name)
     run.begin()
     _train(run, 1, steps)
-    run.write([WarningLine(at=_moment(steps + 0.5), code="of_the_tests", message=warning)])
+    run.write([WarningLine(at=now(), code="of_the_tests", message=warning)])
     run.keep_checkpoint(steps)
     run.log(log)
     return run
@@ -66,14 +65,14 @@ def _train(run: RecordedRun, first: int, last: int) -> None:
         end = min(begin + _WRITTEN_AT_ONCE - 1, last)
         run.write(line for step in range(begin, end + 1) for line in _lines(step))
         name = f"step-{end:08d}"
-        run.write([CheckpointLine(at=_moment(end + 0.25), name=name, epoch=end, step=end)])
+        run.write([CheckpointLine(at=now(), name=name, epoch=end, step=end)])
 
 
 def _lines(step: int) -> Iterator[Line]:
     noise = math.sin(step * 12.9898) * 0.5
     loss = 0.3 + 1.2 * math.exp(-step / 2500) + 0.15 * noise
     yield StepLine(
-        at=_moment(step),
+        at=now(),
         epoch=step,
         step=step,
         total_steps=STEPS,
@@ -86,7 +85,7 @@ def _lines(step: int) -> Iterator[Line]:
         corrupt_samples=0,
     )
     yield EpochLine(
-        at=_moment(step + 0.1),
+        at=now(),
         epoch=step,
         step=step,
         train_loss=loss,
@@ -96,7 +95,3 @@ def _lines(step: int) -> Iterator[Line]:
         val_samples=640,
         seconds=1.0,
     )
-
-
-def _moment(seconds: float) -> str:
-    return (_BEGAN + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")

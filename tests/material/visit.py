@@ -60,6 +60,8 @@ class Visit:
         self.page.get_by_role("heading", level=1).first.wait_for()
         while time.monotonic() - self._heard_at < _QUIET_SECONDS:
             self.page.wait_for_timeout(50)
+            # A script that has come has yet to do its work, and to ask for more.
+            self.page.evaluate("() => new Promise((done) => requestIdleCallback(() => done()))")
         return self.page
 
     @contextmanager

@@ -1,4 +1,4 @@
-// The frame of the page: which view the address names, how it is kept fresh, and what is said of the connection.
+// The frame of the page: which view the address names, keeping it fresh, and what is said of the connection.
 
 import { Refusal } from "./data/api.js";
 import { forgetToken, token } from "./data/token.js";

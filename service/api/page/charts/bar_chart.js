@@ -22,7 +22,7 @@ export class BarChart {
     const told = series.map(
       ({ name, counts }) => `${name}: from ${count(Math.min(...counts))} to ${count(Math.max(...counts))}`,
     );
-    const text = told.join(" · ") || "How many photos each class has is not told in this dataset's manifest.";
+    const text = told.join(" · ") || "How many photos each class has is not told in this manifest.";
     this.about.textContent = text;
     this.canvas.hidden = series.length === 0;
     if (!series.length) return;

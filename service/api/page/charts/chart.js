@@ -5,13 +5,14 @@ import { library } from "./library.js";
 import { colour } from "./theme.js";
 
 // No bar of buttons: the page has its own, which a keyboard reaches.
-const CONFIGURATION = { displayModeBar: false, responsive: true, doubleClick: "reset" };
+const CONFIGURATION = { displayModeBar: false, responsive: true, doubleClick: "reset", showTips: false };
 const MARK_COLOURS = { warning: "wait", recovering: "wait", failed: "bad", interrupted: "bad" };
 
 export class Chart {
   #drawn = null;
   #drawing = false;
   #waiting = null;
+  #isLed = false;
 
   /** `scale` has what the vertical axis is to be, in Plotly's words. */
   constructor(title, scale = {}) {
@@ -26,7 +27,7 @@ export class Chart {
   }
 
   /**
-   * Shows `lines`, {name, x, y, colour, dash, points}, and `marks`, {x, kind, text}, above `axis`, Plotly's words
+   * Shows `lines`, {name, x, y, colour, points}, and `marks`, {x, kind, text}, above `axis`, Plotly's words
    * for the horizontal one. What the reader has zoomed to stays.
    */
   async draw({ lines, marks = [], axis }) {
@@ -48,22 +49,22 @@ export class Chart {
     }
   }
 
-  /** Zooms the horizontal axis by a factor around its middle; without one, shows all of it again. */
+  /** Makes the part of the horizontal axis that is shown so many times as long, around its middle. */
   zoom(factor) {
     if (!this.#drawn) return;
     const { range, r2l, l2r } = this.canvas._fullLayout.xaxis;
     const [low, high] = range.map(r2l);
-    const half = ((high - low) / 2) * (factor ?? 1);
-    const middle = (low + high) / 2;
-    const change = factor
-      ? { "xaxis.range": [l2r(middle - half), l2r(middle + half)] }
-      : { "xaxis.autorange": true, "yaxis.autorange": true };
-    return this.#drawn.relayout(this.canvas, change);
+    const [middle, half] = [(low + high) / 2, ((high - low) / 2) * factor];
+    this.#lay({ "xaxis.range": [l2r(middle - half), l2r(middle + half)] });
+  }
+
+  showAll() {
+    this.#lay({ "xaxis.autorange": true, "yaxis.autorange": true });
   }
 
   /** Shows the same part of the horizontal axis as another chart does. */
   show(range) {
-    this.#drawn?.relayout(this.canvas, range ? { "xaxis.range": range } : { "xaxis.autorange": true });
+    this.#lay(range ? { "xaxis.range": range } : { "xaxis.autorange": true });
   }
 
   close() {
@@ -71,9 +72,17 @@ export class Chart {
     this.#drawn = null;
   }
 
+  async #lay(change) {
+    if (!this.#drawn) return;
+    // Told to, it has nothing to tell others.
+    this.#isLed = true;
+    await this.#drawn.relayout(this.canvas, change).finally(() => (this.#isLed = false));
+  }
+
   #listen() {
     this.#drawn = window.Plotly;
     this.canvas.on("plotly_relayout", (change) => {
+      if (this.#isLed) return;
       if (this.onzoom && ("xaxis.range[0]" in change || change["xaxis.autorange"])) {
         this.onzoom(change["xaxis.autorange"] ? null : [change["xaxis.range[0]"], change["xaxis.range[1]"]]);
       }
@@ -112,7 +121,7 @@ export class Chart {
 // Plotly reads a few tags in texts: a name that has any is to be shown as it is.
 const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
-function trace({ name, x, y, colour: named, dash, points }) {
+function trace({ name, x, y, colour: named, points }) {
   const drawn = colour(named);
   return {
     type: "scatter",
@@ -120,7 +129,7 @@ function trace({ name, x, y, colour: named, dash, points }) {
     x,
     y,
     mode: points ? "lines+markers" : "lines",
-    line: { color: drawn, width: 1.6, dash },
+    line: { color: drawn, width: 1.6 },
     marker: { color: drawn, size: 5 },
     connectgaps: true,
   };

@@ -28,12 +28,8 @@ export class RunCharts {
     for (const control of [this.axis, this.smoothing, this.logarithmic]) {
       control.addEventListener("input", () => this.draw(this.#shown));
     }
-    const zoom = (name, factor) =>
-      element(
-        "button",
-        { type: "button", onclick: () => this.#all.forEach((chart) => chart.zoom(factor)) },
-        name,
-      );
+    const button = (name, act) =>
+      element("button", { type: "button", onclick: () => this.#all.forEach(act) }, name);
     this.element = element(
       "div",
       {},
@@ -43,7 +39,13 @@ export class RunCharts {
         element("label", {}, "Horizontal axis ", this.axis),
         element("label", {}, "Smoothing ", this.smoothing),
         element("label", { class: "choice" }, this.logarithmic, "Logarithmic loss"),
-        element("span", { class: "group" }, zoom("Zoom in", 0.5), zoom("Zoom out", 2), zoom("Show all")),
+        element(
+          "span",
+          { class: "group" },
+          button("Zoom in", (chart) => chart.zoom(0.5)),
+          button("Zoom out", (chart) => chart.zoom(2)),
+          button("Show all", (chart) => chart.showAll()),
+        ),
       ),
       element("div", { class: "charts" }, ...this.#all.map((chart) => chart.element)),
     );
@@ -53,11 +55,11 @@ export class RunCharts {
     }
   }
 
-  /** Draws runs, {name, history}: the first as the one that is looked at, the second beside it. */
+  /** Draws runs, {name, history, marks}: the first as the one that is looked at, the second beside it. */
   async draw(runs) {
     this.#shown = runs;
     this.#loss.scale = { type: this.logarithmic.checked ? "log" : "linear" };
-    const marks = runs.flatMap(({ history }) => this.#marks(history));
+    const marks = runs.flatMap((run) => this.#marks(run));
     const axis = AXES[this.axis.value];
     await Promise.all([
       this.#loss.draw({
@@ -114,8 +116,8 @@ export class RunCharts {
     return { x, y: epochs.map((epoch) => epoch[name]) };
   }
 
-  #marks(history) {
-    return history.marks.map(({ at, kind, text }) => ({
+  #marks({ history, marks }) {
+    return marks.map(({ at, kind, text }) => ({
       kind,
       text,
       x: this.axis.value === "step" ? history.stepAt(at) : this.#when(history, at),
@@ -123,8 +125,14 @@ export class RunCharts {
   }
 
   #when({ steps }, at) {
-    return this.axis.value === "time" ? at : (new Date(at) - new Date(steps.at[0])) / 60_000;
+    return this.axis.value === "time" ? localTime(at) : (new Date(at) - new Date(steps.at[0])) / 60_000;
   }
+}
+
+/** A moment as the reader's clock shows it, without a time zone: Plotly knows of none. */
+function localTime(at) {
+  const moment = new Date(at);
+  return new Date(moment - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, -1);
 }
 
 /** An exponential mean of what came before, as heavy as `weight`, unbiased at its beginning. */

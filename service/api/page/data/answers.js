@@ -2,14 +2,17 @@
 
 import { Refusal, request } from "./api.js";
 
-/** {model, version, top_k}: the likeliest classes. `model` is a path below models/, or "" for the default one. */
+// As many classes as ImageNet has: the true one may be far down.
+const CLASSES = 1000;
+
+/** {model, version, top_k}: all classes, likeliest first. `model` is below models/, or "" for the default. */
 export async function classify(photo, model, views, signal) {
-  const path = `${model ? `models/${model}/` : ""}classify?top_k=5&views=${views}`;
+  const path = `${model ? `models/${model}/` : ""}classify?top_k=${CLASSES}&views=${views}`;
   const { predictions, ...by } = await ask(path, photo, signal);
   return { ...by, top_k: predictions[0].top_k };
 }
 
-/** The training photos that the version which answered finds nearest; why there are none, where there are none. */
+/** The training photos that the version which answered finds nearest, or the reason why there are none. */
 export async function similar(photo, { model, version }, signal) {
   try {
     const { photos } = await ask(`models/${model}/versions/${version}/similar?top_k=6`, photo, signal);

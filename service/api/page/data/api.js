@@ -5,7 +5,7 @@ import { askForToken, token } from "./token.js";
 const BASE = "api/v1/";
 const PATIENCE_MILLISECONDS = 10_000;
 
-/** What the API refused: its message is for people, and `fields` names those it is about, {field, message}. */
+/** What the API refused: its message is for people, and `fields` are those it is about, {field, message}. */
 export class Refusal extends Error {
   constructor(status, problem) {
     super(problem.detail ?? `the server answered ${status}`);

@@ -56,7 +56,7 @@ export class RunHistory {
     return this.steps.step.length > known;
   }
 
-  /** Follows what befalls the run and what it logs, until it is over; calls `changed` whenever there is more. */
+  /** Follows what befalls the run and what it logs, until it is over; calls `changed` with each kind. */
   async listen(signal, changed) {
     if (this.#listening) return;
     this.#listening = true;

@@ -1,8 +1,10 @@
-// A photo with its likeliest classes as bars, the true one in another colour, and its nearest training photos.
+// A photo with its likeliest classes as bars, the true one coloured, and its nearest training photos.
 
 import { element, write } from "./element.js";
 import { percent } from "./figures.js";
 import { classInName } from "./true_class.js";
+
+const BARS = 5;
 
 export class Answer {
   #photo;
@@ -15,9 +17,9 @@ export class Answer {
 
   constructor(photo, signal) {
     this.#photo = photo;
-    this.#image = element("img", { src: this.#address(photo), alt: photo.name });
+    this.#image = element("img", { src: this.#address(photo.file), alt: photo.file.name });
     this.#image.addEventListener("error", () => (this.#image.hidden = true), { signal });
-    write(this.#about, `Looking at ${photo.name} …`);
+    write(this.#about, `Looking at ${photo.file.name} …`);
     this.element = element(
       "li",
       { class: "card answer" },
@@ -30,12 +32,18 @@ export class Answer {
     );
   }
 
+  /** `likely` are all classes, likeliest first: the true one is shown wherever it stands among them. */
   show({ model, version, top_k: likely }) {
-    const truth = classInName(this.#photo);
-    write(this.#about, `${this.#photo.name}, by ${model}, version ${version}`);
-    const found = likely.find(({ id }) => truth.includes(id));
-    this.#bars.replaceChildren(...likely.map((one) => bar(one, one === found)));
-    if (found) write(this.#truth, `${found.label} is the class that its name tells.`);
+    const names = classInName(this.#photo);
+    const rank = likely.findIndex(({ id }) => names.includes(id));
+    const shown = likely.filter((_, place) => place < BARS || place === rank);
+    write(this.#about, `${this.#photo.file.name}, by ${model}, version ${version}`);
+    this.#bars.replaceChildren(...shown.map((one) => bar(one, one === likely[rank])));
+    if (rank >= 0)
+      write(
+        this.#truth,
+        `✓ the class that its ${this.#photo.folder ? "folder" : "name"} tells, at rank ${rank + 1}`,
+      );
   }
 
   showNearest({ nearest, reason }) {
@@ -53,7 +61,7 @@ export class Answer {
   }
 
   refuse(reason) {
-    write(this.#about, `${this.#photo.name}: ${reason}`);
+    write(this.#about, `${this.#photo.file.name}: ${reason}`);
     this.#about.className = "reason";
   }
 

@@ -12,7 +12,7 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** Brings an element's text up to date. Writing the same again would lose what a reader has selected in it. */
+/** Brings an element's text up to date. Writing it again would lose what a reader has selected in it. */
 export function write(node, text) {
   if (node.textContent !== (text ?? "")) node.textContent = text ?? "";
   node.hidden = !text;

@@ -17,7 +17,8 @@ export class Form {
   #refused;
 
   /**
-   * `groups` are {legend, fields, folded}; a field is {path, label, kind, choices, hint, required, placeholder}.
+   * `groups` are {legend, fields, folded}; a field is {path, label, kind, choices, hint, required,
+   * placeholder}.
    * Fields that are left empty are not sent. `send(body)` does the request; what it refuses is shown here.
    */
   constructor(groups, submit, send) {

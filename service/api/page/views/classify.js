@@ -2,6 +2,7 @@
 
 import { read } from "../data/api.js";
 import { classify, similar } from "../data/answers.js";
+import { dropped } from "../data/dropped.js";
 import { Camera } from "../parts/camera.js";
 import { element, write } from "../parts/element.js";
 import { Answer } from "../parts/answer.js";
@@ -28,12 +29,12 @@ export class ClassifyView {
     this.#signal = signal;
     const files = element("input", { type: "file", accept: "image/*", multiple: true, class: "unseen" });
     files.addEventListener("change", () => {
-      this.#take([...files.files]);
+      this.#take([...files.files].map((file) => ({ file })));
       // The same photo can be chosen twice in a row, by another model perhaps.
       files.value = "";
     });
     const camera = new Camera({
-      taken: (photo) => this.#take([photo]),
+      taken: (file) => this.#take([{ file }]),
       say: (text) => write(this.#status, text),
       signal,
     });
@@ -100,16 +101,20 @@ export class ClassifyView {
       "drop",
       (drop) => {
         drop.preventDefault();
-        this.#take([...drop.dataTransfer.files]);
+        dropped(drop.dataTransfer).then((photos) => this.#take(photos));
       },
       options,
     );
-    document.addEventListener("paste", (paste) => this.#take([...paste.clipboardData.files]), options);
+    document.addEventListener(
+      "paste",
+      (paste) => this.#take([...paste.clipboardData.files].map((file) => ({ file }))),
+      options,
+    );
   }
 
-  async #take(files) {
-    const photos = files.slice(0, MOST_PHOTOS);
-    const left = files.length - photos.length;
+  async #take(all) {
+    const photos = all.slice(0, MOST_PHOTOS);
+    const left = all.length - photos.length;
     write(this.#status, left ? `The first ${MOST_PHOTOS} are looked at; ${left} more are left out.` : "");
     // One after the other: the newest stands on top, and serving has others to answer too.
     for (const photo of photos) {
@@ -123,9 +128,9 @@ export class ClassifyView {
   async #ask(photo, answer) {
     const model = this.#model.value;
     try {
-      const given = await classify(photo, model, this.#views.value, this.#signal);
+      const given = await classify(photo.file, model, this.#views.value, this.#signal);
       answer.show(given);
-      answer.showNearest(await similar(photo, given, this.#signal));
+      answer.showNearest(await similar(photo.file, given, this.#signal));
     } catch (error) {
       if (!this.#signal.aborted) answer.refuse(error.message);
     }

@@ -1,4 +1,4 @@
-// One dataset: what is in it, whether its classes are even, how its photos look, and those that were left out.
+// One dataset: what is in it, whether its classes are even, how its photos look, and which were left out.
 
 import { BarChart } from "../charts/bar_chart.js";
 import { onThemeChange } from "../charts/theme.js";
@@ -86,7 +86,7 @@ export class DatasetView {
     this.#facts.show({
       Made: moment(manifest.created_at),
       Source: `${manifest.source.type} ${manifest.source.location}`,
-      "Stored as": `${manifest.image_size} × ${manifest.image_size}, ${manifest.write_mode}, quality ${manifest.jpeg_quality}`,
+      "Stored as": storage(manifest),
       Size: bytes(shards.reduce((sum, shard) => sum + shard.size_bytes, 0)),
       Shards: count(shards.length),
       Seed: String(manifest.seed),
@@ -128,3 +128,6 @@ export class DatasetView {
     }
   }
 }
+
+const storage = ({ image_size: side, write_mode: mode, jpeg_quality: quality }) =>
+  `${side} × ${side}, ${mode}, quality ${quality}`;

@@ -38,7 +38,7 @@ export class FiltersView {
       element(
         "p",
         { class: "quiet" },
-        "The kernels of the first layer, which look at the photo itself. Grey is 0, on one scale for all kernels of a step.",
+        "The first layer's kernels, which look at the photo itself. Grey is 0, on one scale for each step.",
       ),
       element(
         "div",

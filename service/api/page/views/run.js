@@ -40,7 +40,7 @@ export class RunView {
     ["#Attempt", "Began", "Ended", "Outcome", "Why"],
     "It has not begun yet.",
   );
-  #marks = new Table("Faults and warnings", ["When", "What"], "None so far.");
+  #marks = new Table("What befell it", ["When", "What"], "Nothing but what was meant to.");
   #checkpoints = new Table("Checkpoints", ["Checkpoint", "#Step", "#Size", ""], "None yet.");
   #resolved = element("pre", { tabindex: "0", role: "region", "aria-label": "The run made complete" });
   #log = new Log();
@@ -110,7 +110,7 @@ export class RunView {
       ),
       this.#charts.element,
       section("Attempts", this.#attempts.element),
-      section("Faults and warnings", this.#marks.element),
+      section("What befell it", this.#marks.element),
       section("Checkpoints", this.#checkpoints.element),
       section("Log", this.#log.element),
       element(
@@ -175,9 +175,10 @@ export class RunView {
 
   async #draw() {
     if (!this.#run) return;
-    const runs = [{ name: nameOf(this.#run), history: this.#history }];
-    if (this.#other) runs.push(this.#other);
-    this.#marks.show(this.#history.marks.map(({ at, text }) => [moment(at), text]));
+    const marks = marksOf(this.#run, this.#history);
+    const runs = [{ name: nameOf(this.#run), history: this.#history, marks }];
+    if (this.#other) runs.push({ ...this.#other, marks: [] });
+    this.#marks.show(marks.map(({ at, text }) => [moment(at), text]));
     await this.#charts.draw(runs).catch((error) => this.#say(error.message));
   }
 
@@ -245,4 +246,12 @@ export class RunView {
       this.#say(error.message);
     }
   }
+}
+
+/** What befell a run, and the attempts after its first, in the order of time. */
+function marksOf({ attempts }, history) {
+  const began = attempts
+    .slice(1)
+    .map(({ number, started_at: at }) => ({ at, kind: "attempt", text: `attempt ${number} began` }));
+  return [...history.marks, ...began].sort((one, other) => one.at.localeCompare(other.at));
 }

@@ -2,6 +2,7 @@
 
 import { element } from "../parts/element.js";
 import { Chart } from "./chart.js";
+import { library } from "./library.js";
 
 const AXES = {
   step: { title: { text: "Step" }, type: "linear" },
@@ -24,6 +25,8 @@ export class RunCharts {
   #shown = [];
 
   constructor() {
+    // While the figures are on their way; what goes wrong is said when they are drawn.
+    library().catch(() => {});
     this.axis = choice("Horizontal axis", { step: "Step", elapsed: "Time since the start", time: "Time" });
     this.smoothing = element("input", { type: "range", min: "0", max: "0.99", step: "0.01", value: "0" });
     this.logarithmic = element("input", { type: "checkbox" });

@@ -15,6 +15,7 @@ from recorded_home import RecordedHome
 from recorded_training import record_short_run
 from shared_stack import wait_for_dataset
 from visit import Visit
+from whole_course import publish
 
 from pipeline.shards.record import QuarantinedPhoto
 from service.client import Client
@@ -104,8 +105,7 @@ def test_a_class_in_an_answer_is_shown_as_it_is(
         }
     )
     assert list(client.runs.events(run.id))[-1].data["state"] == "succeeded"
-    version = client.models.publish(DATASET, run.id)
-    client.models.set_alias(DATASET, "production", version.version)
+    publish(client, DATASET, run.id)
 
     photo = io.BytesIO()
     Image.new("RGB", (80, 60), "white").save(photo, "PNG")

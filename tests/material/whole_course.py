@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -66,6 +67,13 @@ def run_course(client: Client, url: str, dataset: str, photo: Path, epochs: int 
         assert [event.data for event in client.runs.events(run.id) if event.kind is EventKind.END] == [
             {"state": "succeeded", "reason": None}
         ]
-    version = client.models.publish("shown", second.id)
-    client.models.set_alias("shown", "production", version.version)
+    publish(client, "shown", second.id)
     return WholeCourse(url, dataset, second.id, first.id, photo)
+
+
+def publish(client: Client, model: str, run: str) -> None:
+    """Returns when the version is what answers where no model is named, and knows its training photos."""
+    version = client.models.publish(model, run).version
+    client.models.set_alias(model, "production", version)
+    while not client.models.index(model, version).state.is_terminal:
+        time.sleep(0.3)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +17,7 @@ from model.learning.schedule import ScheduleState
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
 from model.published import WEIGHTS_FILE, sha256_of
+from model.whole_folder import whole_folder
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class Snapshot:
             raise CheckpointNotSavedError(str(folder), str(error)) from error
 
     def _write(self, folder: Path) -> CheckpointRecord:
-        with _replacing(folder) as unfinished:
+        with whole_folder(folder) as unfinished:
             weights, optimizer = unfinished / WEIGHTS_FILE, unfinished / OPTIMIZER_FILE
             save_file(self.parameters | {MEAN_IMAGE: self.mean_image}, weights)
             save_file(self.velocity, optimizer)
@@ -83,34 +80,3 @@ class Snapshot:
             )
             (unfinished / RECORD_FILE).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
         return record
-
-
-@contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """A new folder to fill; it takes `folder`'s place when it is full, and is gone when filling it failed."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        for path in (*unfinished.iterdir(), unfinished):
-            _bring_to_disk(path)
-        if folder.exists():
-            # A folder cannot be renamed onto one that is not empty.
-            replaced = unfinished.with_name(unfinished.name + ".replaced")
-            folder.rename(replaced)
-            unfinished.rename(folder)
-            shutil.rmtree(replaced)
-        else:
-            unfinished.rename(folder)
-        _bring_to_disk(folder.parent)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _bring_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

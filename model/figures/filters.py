@@ -22,22 +22,29 @@ _GREY: Final = 127.5
 _FONT: Final = ImageFont.load_default(18)
 
 
-def filter_mosaic(weights_K3SS: NDArray[np.float32], towers: int) -> Pixels:
-    """float [K, 3, S, S], tower 0's kernels first → uint8 [H, W, 3] RGB.
+def tower_mosaics(weights_K3SS: NDArray[np.float32], towers: int) -> list[Pixels]:
+    """float [K, 3, S, S], tower 0's kernels first → each tower's kernels, uint8 [H, W, 3] RGB.
 
-    Kernels stand sixteen to a row, `GAP` apart, within a `MARGIN`, a weight enlarged to a square of
-    round(KERNEL_SIDE / S) pixels. Where there are several towers, each one's rows follow a label of
-    `LABEL_HEIGHT`, tower 0's on top, as the paper has GPU 1's above GPU 2's, and a margin parts them.
-    All kernels share one scale: grey is 0, and the weight furthest from it is black or white. So a kernel is
-    grey where it does not mind colour, and faint where it does little. Raises ValueError for kernels that
-    towers cannot share evenly.
+    Kernels stand sixteen to a row, `GAP` apart, a weight enlarged to a square of round(KERNEL_SIDE / S)
+    pixels. Those of all towers share one scale: grey is 0, and the weight furthest from it is black or white.
+    So a kernel is grey where it does not mind colour, and faint where it does little. Raises ValueError for
+    kernels that towers cannot share evenly.
     """
     if len(weights_K3SS) % towers:
         raise ValueError(f"{len(weights_K3SS)} kernels are not divisible by towers={towers}")
     enlarged = max(1, round(KERNEL_SIDE / weights_K3SS.shape[-1]))
     kernels_KSS3 = _on_one_scale(weights_K3SS).transpose(0, 2, 3, 1)
     kernels_KSS3 = kernels_KSS3.repeat(enlarged, axis=1).repeat(enlarged, axis=2)
-    blocks: list[Pixels] = [_rows_of(kernels) for kernels in np.split(kernels_KSS3, towers)]
+    return [_rows_of(kernels) for kernels in np.split(kernels_KSS3, towers)]
+
+
+def filter_mosaic(weights_K3SS: NDArray[np.float32], towers: int) -> Pixels:
+    """The towers' mosaics in one, uint8 [H, W, 3] RGB, within a `MARGIN`; raises what `tower_mosaics` raises.
+
+    Where there are several towers, each one's rows follow a label of `LABEL_HEIGHT`, tower 0's on top, as the
+    paper has GPU 1's above GPU 2's, and a margin parts them.
+    """
+    blocks = tower_mosaics(weights_K3SS, towers)
     if towers > 1:
         blocks = [
             np.concatenate([_label(f"Tower {tower} (GPU {tower + 1})", block.shape[1]), block])

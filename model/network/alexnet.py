@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from model.config import ModelConfig
 from model.network.architecture import Layer, layers_of
-from model.network.canonical import Division
+from model.network.canonical import Division, canonical_name
 from model.network.exchange import Arrival, Exchange
 from model.network.placement import Placement
 from model.network.towers import TowerPart
@@ -70,6 +70,12 @@ class AlexNet(nn.Module):
         """Copies of all parameters, and of batch normalisation's statistics, in the layout of
         `model.network.canonical`, on the CPU."""
         return self.division.to_canonical(self.state_dict())
+
+    def first_kernels(self) -> Tensor:
+        """A copy of what looks at the images themselves, on the CPU: float [K, 3, S, S], tower 0's first."""
+        name = f"{self.layers[0].name}.weight"
+        own = {each: tensor for each, tensor in self.state_dict().items() if canonical_name(each) == name}
+        return self.division.to_canonical(own)[name]
 
     def load_canonical_parameters(self, canonical: Mapping[str, Tensor]) -> None:
         """Takes over whatever of them there is in that layout."""

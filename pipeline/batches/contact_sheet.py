@@ -17,7 +17,7 @@ from pipeline.batches.corrupt_samples import CorruptSamples
 from pipeline.batches.decoder import PhotoDecoder
 from pipeline.batches.mapped_memory import MappedMemory
 from pipeline.batches.reader import SplitReader
-from pipeline.shards.manifest import DatasetClass, Manifest
+from pipeline.shards.manifest import DatasetClass, Manifest, Shard
 from pipeline.shards.statistics import Statistics
 from pipeline.shards.verify import refuse_damaged, verify_shards, verify_statistics
 
@@ -61,11 +61,15 @@ class _Line(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A class, how many training photos it has, and where the first of them are: int64 [n]."""
+    """A class, how many training photos it has, and the first of them as small as they are shown."""
 
     shown: DatasetClass
     num_photos: int
-    positions: NDArray[np.int64]
+    photos: list[Image.Image]
+
+    @property
+    def wanting(self) -> int:
+        return min(self.num_photos, _PHOTOS_PER_CLASS) - len(self.photos)
 
 
 def mean_image(dataset_dir: Path) -> Pixels:
@@ -88,15 +92,11 @@ def contact_sheet(dataset_dir: Path) -> Pixels:
     mean = mean_image(dataset_dir)
     side = min(manifest.image_size, _MAX_PHOTO)
     num_rows = (_MAX_HEIGHT - 2 * _MARGIN) // _row_height(side) - 1
+    rows = _rows(dataset_dir, manifest, num_rows)
     # The manifest of a dataset made elsewhere may know of no training photos.
-    if "train" not in manifest.splits:
-        rows = _rows(manifest, np.empty(0, np.int64), num_rows)
-        return _draw(manifest, mean, side, rows, (() for _ in rows))
-    reader = SplitReader(dataset_dir, "train")
-    rows = _rows(manifest, reader.labels, num_rows)
-    _refuse_damaged_shards(dataset_dir, manifest, rows)
-    # One class at a time: all photos together may be more than there is memory for.
-    return _draw(manifest, mean, side, rows, _decoded(reader, (row.positions for row in rows)))
+    if "train" in manifest.splits:
+        _fill(rows, dataset_dir, manifest.splits["train"].shards, side)
+    return _draw(manifest, mean, side, rows)
 
 
 def evenly(count: int, limit: int) -> list[int]:
@@ -105,19 +105,41 @@ def evenly(count: int, limit: int) -> list[int]:
     return [place * count // shown for place in range(shown)]
 
 
-def _rows(manifest: Manifest, labels: NDArray[np.int64], num_rows: int) -> list[_Row]:
-    rows = []
-    for shown in (manifest.classes[place] for place in evenly(len(manifest.classes), num_rows)):
-        positions = np.flatnonzero(labels == shown.index)
-        rows.append(_Row(shown, len(positions), positions[:_PHOTOS_PER_CLASS]))
-    return rows
+def _rows(dataset_dir: Path, manifest: Manifest, num_rows: int) -> list[_Row]:
+    counts = _training_photos(dataset_dir, manifest)
+    shown = (manifest.classes[place] for place in evenly(len(manifest.classes), num_rows))
+    return [_Row(each, counts[each.index], []) for each in shown]
 
 
-def _refuse_damaged_shards(dataset_dir: Path, manifest: Manifest, rows: Sequence[_Row]) -> None:
-    shards = manifest.splits["train"].shards
-    ends = np.cumsum([shard.num_samples for shard in shards])
-    numbers = {int(number) for row in rows for number in np.searchsorted(ends, row.positions, side="right")}
-    refuse_damaged(dataset_dir, verify_shards(dataset_dir, (shards[number] for number in sorted(numbers))))
+def _training_photos(dataset_dir: Path, manifest: Manifest) -> Sequence[int]:
+    """By label: as the manifest says, or counted where it is one of before."""
+    if "train" not in manifest.splits:
+        return [0] * len(manifest.classes)
+    stated = manifest.splits["train"].class_counts
+    return SplitReader(dataset_dir, "train").class_counts if stated is None else stated
+
+
+def _fill(rows: Sequence[_Row], dataset_dir: Path, shards: Sequence[Shard], side: int) -> None:
+    """Gives every row its photos."""
+    # One shard after the other, until there is enough to show: all of a split in object storage may be more
+    # than there is room for here.
+    for shard in shards:
+        wanting = [row for row in rows if row.wanting]
+        if not wanting:
+            return
+        reader = SplitReader(dataset_dir, "train", [shard])
+        found = [
+            (row, positions)
+            for row in wanting
+            if (positions := np.flatnonzero(reader.labels == row.shown.index)[: row.wanting]).size
+        ]
+        if not found:
+            continue
+        refuse_damaged(dataset_dir, verify_shards(dataset_dir, [shard]))
+        decoded = _decoded(reader, (positions for _, positions in found))
+        # One class at a time: all photos together may be more than there is memory for.
+        for (row, _), photos in zip(found, decoded, strict=True):
+            row.photos.extend(_small(photo, side) for photo in photos)
 
 
 def _decoded(reader: SplitReader, selections: Iterable[NDArray[np.int64]]) -> Iterator[Pixels]:
@@ -136,21 +158,19 @@ def _row_height(side: int) -> int:
     return max(side, _LINES * _LINE) + _GAP
 
 
-def _draw(
-    manifest: Manifest, mean: Pixels, side: int, rows: Sequence[_Row], photos: Iterable[Iterable[Pixels]]
-) -> Pixels:
-    """The mean photo beside the title, and below them a row per class; `photos` yields each row's."""
-    most = max((len(row.positions) for row in rows), default=0)
+def _draw(manifest: Manifest, mean: Pixels, side: int, rows: Sequence[_Row]) -> Pixels:
+    """The mean photo beside the title, and below them a row per class."""
+    most = max((len(row.photos) for row in rows), default=0)
     width = max(_MIN_WIDTH, 2 * _MARGIN + _LABEL_WIDTH + most * (side + _GAP))
     height = 2 * _MARGIN + _row_height(side) * (1 + len(rows))
     sheet = Image.new("RGB", (width, height), _PAPER)
-    _paste(sheet, [mean], _MARGIN, _MARGIN, side)
+    _paste(sheet, [_small(mean, side)], _MARGIN, _MARGIN)
     beside = _MARGIN + side + 2 * _GAP
     _write(sheet, _title(manifest, len(rows)), beside, _MARGIN, width - beside - _MARGIN)
-    for number, (row, pictures) in enumerate(zip(rows, photos, strict=True), start=1):
+    for number, row in enumerate(rows, start=1):
         top = _MARGIN + number * _row_height(side)
         _write(sheet, _label(row), _MARGIN, top, _LABEL_WIDTH - 2 * _GAP)
-        _paste(sheet, pictures, _MARGIN + _LABEL_WIDTH, top, side)
+        _paste(sheet, row.photos, _MARGIN + _LABEL_WIDTH, top)
     return np.array(sheet)
 
 
@@ -183,7 +203,10 @@ def _write(sheet: Image.Image, lines: Sequence[_Line], left: int, top: int, widt
         draw.text((left, top + number * _LINE), line.cut_to(width), font=line.font, fill=line.colour)
 
 
-def _paste(sheet: Image.Image, photos: Iterable[Pixels], left: int, top: int, side: int) -> None:
+def _small(photo: Pixels, side: int) -> Image.Image:
+    return Image.fromarray(photo).resize((side, side), Image.Resampling.LANCZOS)
+
+
+def _paste(sheet: Image.Image, photos: Iterable[Image.Image], left: int, top: int) -> None:
     for number, photo in enumerate(photos):
-        small = Image.fromarray(photo).resize((side, side), Image.Resampling.LANCZOS)
-        sheet.paste(small, (left + number * (side + _GAP), top))
+        sheet.paste(photo, (left + number * (photo.width + _GAP), top))

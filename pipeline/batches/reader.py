@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,21 +29,21 @@ class SplitReader:
     A sample's position is its place among all shards, in the order of the manifest. `metadata` is FFCV's, one
     row per position with the fields f0 (image), f1 (label) and f2 (sample_id). Its pointers count through one
     range of addresses in which shard i begins at `offsets[i]`, a multiple of `page_size`; `sizes` uint64
-    [num_samples] are the bytes of each sample's photo as it is stored.
+    [num_samples] are the bytes of each sample's photo as it is stored. With `shards`, these alone are opened.
     Raises `BadDatasetError` for a split that is not there, or a shard that is not as its manifest says, and
     what `LocalShards` raises where shards are in object storage; they stay in the node's cache meanwhile.
     """
 
     page_size: Final = ALIGNMENT_BYTES
 
-    def __init__(self, dataset_dir: Path, split: str) -> None:
+    def __init__(self, dataset_dir: Path, split: str, shards: Sequence[Shard] | None = None) -> None:
         manifest = Manifest.load(dataset_dir)
         if split not in manifest.splits:
             raise BadDatasetError(
                 f"{dataset_dir} has no split {split!r}: it has {', '.join(manifest.splits)}"
             )
         self.manifest = manifest
-        self.shards = manifest.splits[split].shards
+        self.shards = manifest.splits[split].shards if shards is None else shards
         self._local = LocalShards(dataset_dir, self.shards)
         self.paths = self._local.paths
         readers = [
@@ -67,6 +68,12 @@ class SplitReader:
     def sample_ids(self) -> NDArray[np.int64]:
         """int64 [num_samples], by position."""
         return np.asarray(self.metadata["f2"])
+
+    @property
+    def class_counts(self) -> list[int]:
+        """How many photos of each class there are, by label."""
+        counts: list[int] = np.bincount(self.labels, minlength=len(self.manifest.classes)).tolist()
+        return counts
 
     @property
     def pointers(self) -> NDArray[np.uint64]:

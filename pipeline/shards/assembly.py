@@ -26,7 +26,7 @@ from pipeline.shards.pixel_sums import PixelSums
 from pipeline.shards.plan import PLAN_FILE, Plan
 from pipeline.shards.record import QUARANTINE_FILE, QuarantinedPhoto, ShardRecord, ledger
 from pipeline.shards.shard_files import ShardFiles
-from pipeline.shards.splits import fingerprint
+from pipeline.shards.splits import Split, fingerprint
 
 _SHOWN_REASONS: Final = 10
 
@@ -121,15 +121,26 @@ class Assembly:
                 DatasetClass(index=label, id=class_id, name=name_of(class_id, names))
                 for label, class_id in enumerate(plan.class_ids)
             ),
-            splits={split.name: self._split_record(split.name) for split in plan.splits},
+            splits={split.name: self._split_record(split) for split in plan.splits},
             statistics=StatisticsRecord(xxh3_128=statistics_checksum),
             quarantined=self.num_quarantined,
             tool_version=importlib.metadata.version("tandem"),
         )
 
-    def _split_record(self, split: str) -> SplitRecord:
-        shards = tuple(record.shard for record in self._of_split(split) if record.shard)
-        return SplitRecord(num_samples=sum(shard.num_samples for shard in shards), shards=shards)
+    def _split_record(self, split: Split) -> SplitRecord:
+        shards = tuple(record.shard for record in self._of_split(split.name) if record.shard)
+        return SplitRecord(
+            num_samples=sum(shard.num_samples for shard in shards),
+            class_counts=self._class_counts(split),
+            shards=shards,
+        )
+
+    def _class_counts(self, split: Split) -> tuple[int, ...]:
+        """By label: a photo that was listed is in a shard, or in quarantine."""
+        class_ids = self._plan.class_ids
+        counts = Counter(photo.class_id for photo in split.photos)
+        counts.subtract(class_ids[photo.label] for photo in self.quarantined if photo.split == split.name)
+        return tuple(counts[class_id] for class_id in class_ids)
 
 
 def _commonest_reasons(quarantined: Sequence[QuarantinedPhoto]) -> str:

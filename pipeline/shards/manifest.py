@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 import xxhash
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.config import ChromaSubsampling, WriteMode
 from pipeline.errors import BadDatasetError
@@ -57,7 +57,11 @@ class Shard(_Part):
 
 
 class SplitRecord(_Part):
+    """A split's shards, and how many photos of each class are in them, by label; datasets of before do not
+    say that."""
+
     num_samples: int = Field(ge=1)
+    class_counts: tuple[Annotated[int, Field(ge=0)], ...] | None = None
     shards: tuple[Shard, ...]
 
 
@@ -84,6 +88,17 @@ class Manifest(_Part):
     statistics: StatisticsRecord
     quarantined: int = Field(ge=0)
     tool_version: str
+
+    @model_validator(mode="after")
+    def _counts_of_the_classes(self) -> Self:
+        for name, split in self.splits.items():
+            counts = split.class_counts
+            if counts is not None and (len(counts), sum(counts)) != (len(self.classes), split.num_samples):
+                raise ValueError(
+                    f"splits.{name}.class_counts counts {sum(counts)} photos of {len(counts)} classes, where"
+                    f" there are {split.num_samples} of {len(self.classes)}"
+                )
+        return self
 
     @classmethod
     def load(cls, dataset_dir: Path) -> Self:

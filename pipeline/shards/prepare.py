@@ -12,7 +12,9 @@ from pipeline.config import PrepareConfig, SourceConfig
 from pipeline.errors import PreparationFailedError
 from pipeline.photos.sources.detect import open_source
 from pipeline.shards.assembly import Assembly
-from pipeline.shards.cluster import ray_cluster
+from pipeline.shards.cluster import Cluster, ray_cluster
+from pipeline.shards.drawing import draw_pictures
+from pipeline.shards.pictures import PICTURE_FILES
 from pipeline.shards.plan import Plan, PlannedShard
 from pipeline.shards.record import ShardRecord
 from pipeline.shards.shard_files import ShardFiles
@@ -53,11 +55,12 @@ def prepare(
     source, config and name give the same bytes, `created_at` aside, however often the work was interrupted:
     what is finished stays in a hidden folder beside `out`, and the next call goes on there. A dataset that is
     whole stays as it is. `force` starts over instead, and replaces a dataset once the new one is whole.
-    With a `storage` URL the shards go to a place beside it in object storage, and all else into `out`.
+    With a `storage` URL the shards go to a place beside it in object storage, and all else into `out`: the
+    dataset's pictures too, which are drawn last.
     Raises `BadSourceError`, `DatasetExistsError`, `PlanChangedError` when what is there was made from other
     photos or with another config, `TooManyQuarantinedError`, `SourceLostError`,
-    `StorageUnavailableError`, and `PreparationFailedError` when workers keep dying or the target cannot be
-    written.
+    `StorageUnavailableError`, `PreparationFailedError` when workers keep dying or the target cannot be
+    written, and what `contact_sheet` raises of a shard that has changed since, or does not fit into a cache.
     """
     out = out.absolute()
     refuse_what_is_no_dataset(out)
@@ -69,9 +72,8 @@ def prepare(
     try:
         with StagingFolder(out) as staging:
             staging.adopt(document, force=force, storage=storage)
-            preparation = Preparation(plan, staging)
-            yield from preparation.run()
-            staging.publish(preparation.finish(name))
+            names = yield from Preparation(plan, staging).run(name)
+            staging.publish(names)
     except OSError as error:
         raise PreparationFailedError(
             f"{out} cannot be written: {error.strerror or error}; what is finished is kept, and the same"
@@ -103,26 +105,28 @@ class Preparation:
         self._found_done = self._assembly.photos_done
         self._began = time.monotonic()
 
-    def run(self) -> Iterator[PrepareProgress]:
-        """Writes every shard that is missing, and gives up once too many photos are known to be unusable."""
+    def run(self, name: str) -> Generator[PrepareProgress, None, set[str]]:
+        """Writes what is missing and returns the names of the dataset's files.
+
+        Gives up once too many photos are known to be unusable.
+        """
         yield self._progress(0, 0)
         self._assembly.refuse_too_many_quarantined()
-        if self._missing:
-            config = self._plan.config
-            with (
-                ray_cluster(config.workers, len(self._missing)) as cluster,
-                closing(write_shards(self.tasks(), cluster)) as looks,
-            ):
-                for look in looks:
-                    for record in look.records:
-                        self._assembly.take(record)
-                    self._assembly.refuse_too_many_quarantined()
-                    yield self._progress(look.done, look.quarantined)
-        self._assembly.refuse_empty_split()
+        with ray_cluster(self._plan.config.workers, max(len(self._missing), 1)) as cluster:
+            yield from self._write_shards(cluster)
+            self._assembly.refuse_empty_split()
+            self._require_all_stored()
+            files = self._assembly.finish(name)
+            draw_pictures(self._folder, cluster)
+        return files | PICTURE_FILES
 
-    def finish(self, name: str) -> set[str]:
-        self._require_all_stored()
-        return self._assembly.finish(name)
+    def _write_shards(self, cluster: Cluster) -> Iterator[PrepareProgress]:
+        with closing(write_shards(self.tasks(), cluster)) as looks:
+            for look in looks:
+                for record in look.records:
+                    self._assembly.take(record)
+                self._assembly.refuse_too_many_quarantined()
+                yield self._progress(look.done, look.quarantined)
 
     def _require_all_stored(self) -> None:
         """An attempt given up for dead may have lived, and broken off over what the next had stored."""

@@ -13,7 +13,21 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from service.api import classify, datasets, embed, events, health, models, open_inference, page, runs, similar
+from service.api import (
+    classify,
+    cluster,
+    datasets,
+    embed,
+    events,
+    filters,
+    health,
+    models,
+    open_inference,
+    page,
+    presets,
+    runs,
+    similar,
+)
 from service.api.document import DESCRIPTION, Api, operation_id
 from service.api.foreign_pages import RefuseForeignPages
 from service.api.security import LOOPBACK_HOSTS
@@ -69,7 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.include_router(health.router)
     api = APIRouter(prefix="/api/v1")
-    for room in (runs, events, datasets, models):
+    for room in (runs, events, filters, presets, datasets, models, cluster):
         api.include_router(room.router)
     for room in (classify, embed, similar):
         api.include_router(room.router, tags=["photos"])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Path, Response, status
+from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 
 from pipeline.errors import BadDatasetError
+from pipeline.shards.pictures import CONTACT_SHEET_FILE, MEAN_IMAGE_FILE
 from service.api.dependencies import Datasets, Jobs, Plane, Reconciling
 from service.api.document import location, refusals
+from service.api.json_answer import json_answer
+from service.api.picture_answer import DESCRIBED as PICTURE
+from service.api.picture_answer import picture_answer
 from service.api.security import require
 from service.domain.answers import Dataset as DatasetAnswer
-from service.domain.answers import DatasetList, PreparationProgress
+from service.domain.answers import DatasetList, PreparationProgress, QuarantinedPhoto, QuarantinePage
 from service.domain.names import Name
 from service.domain.spec import DatasetSpec
 from service.errors import ConflictError, ForbiddenSourceError, InvalidSpecError, NotFoundError
@@ -23,6 +27,8 @@ read = [Depends(require("read"))]
 write = [Depends(require("write"))]
 
 DatasetName = Annotated[Name, Path()]
+
+_MOST_PHOTOS: Final = 10**9
 
 
 def answer(dataset: Dataset) -> DatasetAnswer:
@@ -63,6 +69,63 @@ def list_datasets(datasets: Datasets) -> DatasetList:
 @router.get("/{name}", dependencies=read, responses=refusals(NotFoundError, BadDatasetError))
 def get_dataset(name: DatasetName, datasets: Datasets) -> DatasetAnswer:
     return answer(datasets.get(name))
+
+
+@router.get(
+    "/{name}/contact-sheet",
+    dependencies=read,
+    response_class=Response,
+    responses={**PICTURE, **refusals(NotFoundError, BadDatasetError)},
+)
+def contact_sheet(name: DatasetName, request: Request, datasets: Datasets) -> Response:
+    """Classes of a dataset, each with some of its training photos, as they are stored."""
+    return picture_answer(datasets.picture(name, CONTACT_SHEET_FILE), request)
+
+
+@router.get(
+    "/{name}/mean-image",
+    dependencies=read,
+    response_class=Response,
+    responses={**PICTURE, **refusals(NotFoundError, BadDatasetError)},
+)
+def mean_image(name: DatasetName, request: Request, datasets: Datasets) -> Response:
+    """The mean of a dataset's training photos."""
+    return picture_answer(datasets.picture(name, MEAN_IMAGE_FILE), request)
+
+
+@router.get(
+    "/{name}/quarantine",
+    dependencies=read,
+    response_model=QuarantinePage,
+    responses=refusals(NotFoundError, BadDatasetError),
+)
+def dataset_quarantine(
+    name: DatasetName,
+    datasets: Datasets,
+    after: Annotated[int, Query(ge=0, le=_MOST_PHOTOS, description="a page's `next_after`")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """The photos that could not be used, and why.
+
+    Of a dataset that is being prepared, or whose preparation has failed, those found in finished shards.
+    """
+    found = datasets.quarantine(name, after=after, limit=limit)
+    seen = after + len(found.photos)
+    return json_answer(
+        QuarantinePage(
+            items=[
+                QuarantinedPhoto(**{field: _text(value) for field, value in photo._asdict().items()})
+                for photo in found.photos
+            ],
+            total=found.total,
+            next_after=seen if seen < found.total else None,
+        )
+    )
+
+
+def _text(value: str | int) -> str | int:
+    # A file's name may hold bytes that are not UTF-8, which JSON has no way to say.
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 @router.post(

@@ -14,6 +14,7 @@ from service.api.run_answers import RunAnswers
 from service.api.state import ControlPlane
 from service.cluster.jobs import RayCluster
 from service.cluster.serving import ServingClient
+from service.operations.cluster import ClusterOperations
 from service.operations.datasets import DatasetOperations
 from service.operations.indexing import IndexOperations
 from service.operations.models import ModelOperations
@@ -68,6 +69,10 @@ async def _cluster(plane: Plane) -> RayCluster:
     return plane.cluster
 
 
+async def _looking(plane: Plane) -> ClusterOperations:
+    return plane.looking
+
+
 async def _serving(plane: Plane) -> ServingClient:
     return plane.serving
 
@@ -89,6 +94,7 @@ Indexes = Annotated[IndexOperations, Depends(_indexes)]
 Models = Annotated[ModelStore, Depends(_models)]
 Publishing = Annotated[ModelOperations, Depends(_publishing)]
 Cluster = Annotated[RayCluster, Depends(_cluster)]
+Looking = Annotated[ClusterOperations, Depends(_looking)]
 Serving = Annotated[ServingClient, Depends(_serving)]
 Following = Annotated[Feeds, Depends(_feeds)]
 Reconciling = Annotated[Reconciler, Depends(_reconciler)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, Query
 from sse_starlette import EventSourceResponse
 
 from pipeline.errors import BadDatasetError
@@ -23,6 +23,11 @@ router = APIRouter(dependencies=[Depends(require("read"))])
 KEEP_ALIVE_SECONDS = 15
 
 LastEventId = Annotated[int, Header(ge=0, le=HIGHEST_SEQUENCE, description="of the last event that came")]
+
+Kinds = Annotated[
+    list[EventKind] | None,
+    Query(description="only events of these kinds, and the end; all without it"),
+]
 
 EVENT: Final = {
     "type": "object",
@@ -46,10 +51,10 @@ STREAM: Final = {
     responses={200: STREAM, **refusals(NotFoundError)},
 )
 def run_events(
-    run_id: RunId, jobs: Jobs, feeds: Following, last_event_id: LastEventId = 0
+    run_id: RunId, jobs: Jobs, feeds: Following, kind: Kinds = None, last_event_id: LastEventId = 0
 ) -> EventSourceResponse:
     """state, progress, epoch and checkpoint events carry an id to resume from; log lines do not."""
-    return _answer(feeds.follow(jobs.get(run_id, "run"), last_event_id))
+    return _answer(feeds.follow(jobs.get(run_id, "run"), last_event_id, kind or ()))
 
 
 @router.get(

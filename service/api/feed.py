@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
-from itertools import islice
+from collections.abc import AsyncIterator, Collection, Iterable
+from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
 import anyio
@@ -25,6 +25,9 @@ RECENT_EVENTS: Final = 1000
 # Looks at a log, each of which may have brought a megabyte.
 RECENT_LOOKS: Final = 8
 
+Wanted = frozenset[EventKind]
+ALL: Final[Wanted] = frozenset(EventKind)
+
 
 class Feeds:
     """A feed for each job that is followed, from its first follower to its last. For one event loop."""
@@ -33,22 +36,28 @@ class Feeds:
         self._jobs = jobs
         self._feeds: dict[str, _Feed] = {}
 
-    async def follow(self, job: Job, sequence: int) -> AsyncIterator[bytes]:
+    async def follow(
+        self, job: Job, sequence: int, kinds: Collection[EventKind] = ()
+    ) -> AsyncIterator[bytes]:
         """The job's events above `sequence` and then as they happen, until it is over; frames of several.
 
-        The lines of a run's log come from now on. Raises what the database raises.
+        Where kinds are named, those of other kinds are left out, but for the end. The lines of a run's log
+        come from now on. Raises what the database raises.
         """
-        async for replayed in _replay(self._jobs, job.id, sequence):
+        wanted = frozenset({*kinds, EventKind.END}) if kinds else ALL
+        async for replayed in _replay(self._jobs, job.id, sequence, wanted):
             sequence = replayed.last
             yield replayed.frames
         if job.state.is_terminal:
             return
+        # Up to here, what was not found was not wanted.
+        sequence = max(sequence, job.last_sequence)
         feed = self._feeds.get(job.id)
         if feed is None or not feed.is_open:
             feed = self._feeds[job.id] = _Feed(self._jobs, job)
         feed.followers += 1
         try:
-            async for frames in feed.follow(sequence):
+            async for frames in feed.follow(sequence, wanted):
                 yield frames
         finally:
             feed.followers -= 1
@@ -80,22 +89,22 @@ class _Feed:
     def close(self) -> None:
         self._looking.cancel()
 
-    async def follow(self, sequence: int) -> AsyncIterator[bytes]:
+    async def follow(self, sequence: int, wanted: Wanted) -> AsyncIterator[bytes]:
         """Events above `sequence`, and lines of the log from now on."""
         look = self._lines.last
         while True:
             over, changed = self._over, self._changed
             if not self._events.reach_back_to(sequence):
                 # This follower is slow: more has happened than is kept here.
-                behind = sequence
-                async for replayed in _replay(self._jobs, self._job_id, sequence):
+                told = self._events.last
+                async for replayed in _replay(self._jobs, self._job_id, sequence, wanted):
                     sequence = replayed.last
                     yield replayed.frames
-                if sequence == behind:
-                    # The job has been deleted, and its history with it.
-                    sequence = self._events.last
+                # What was not found was not wanted, or the job has been deleted and its history with it.
+                sequence = max(sequence, told)
                 continue
-            frames = b"".join([*self._events.after(sequence), *self._lines.after(look)])
+            news = chain(self._events.after(sequence), self._lines.after(look))
+            frames = b"".join(frame for kind, frame in news if kind in wanted)
             sequence, look = max(sequence, self._events.last), self._lines.last
             if frames:
                 yield frames
@@ -125,19 +134,26 @@ class _Feed:
     def _look(self) -> _Seen:
         # Asked first: whatever belongs to a job that is over has been written by then.
         over = _is_over(self._jobs, self._job_id)
-        events: list[bytes] = []
+        events: list[_Frame] = []
         while more := self._jobs.events_after(self._job_id, self._events.last + len(events)):
-            events += map(_event_frame, more)
+            events += (_Frame(event.kind, _event_frame(event)) for event in more)
         lines = b"".join(map(_line_frame, self._log.new_lines())) if self._log else b""
-        return _Seen(over, events, [lines] if lines else [])
+        return _Seen(over, events, [_Frame(EventKind.LOG, lines)] if lines else [])
+
+
+class _Frame(NamedTuple):
+    """What is sent of an event, or of several lines of a log."""
+
+    kind: EventKind
+    sent: bytes
 
 
 class _Seen(NamedTuple):
     """What a look at a job brought: whether it is over, and frames."""
 
     over: bool
-    events: list[bytes]
-    lines: list[bytes]
+    events: list[_Frame]
+    lines: list[_Frame]
 
 
 class _Recent:
@@ -145,9 +161,9 @@ class _Recent:
 
     def __init__(self, kept: int, *, last: int) -> None:
         self.last = last
-        self._frames: deque[bytes] = deque(maxlen=kept)
+        self._frames: deque[_Frame] = deque(maxlen=kept)
 
-    def extend(self, frames: Iterable[bytes]) -> None:
+    def extend(self, frames: Iterable[_Frame]) -> None:
         for frame in frames:
             self._frames.append(frame)
             self.last += 1
@@ -156,7 +172,7 @@ class _Recent:
         """Whether all frames above a number are still here."""
         return self.last - number <= len(self._frames)
 
-    def after(self, number: int) -> Iterable[bytes]:
+    def after(self, number: int) -> Iterable[_Frame]:
         """Those above a number that are still here."""
         return islice(self._frames, max(0, len(self._frames) - max(0, self.last - number)), None)
 
@@ -169,10 +185,10 @@ class _Replayed(NamedTuple):
     events: int
 
 
-async def _replay(jobs: JobStore, job_id: str, sequence: int) -> AsyncIterator[_Replayed]:
+async def _replay(jobs: JobStore, job_id: str, sequence: int, wanted: Wanted) -> AsyncIterator[_Replayed]:
     """What there is above `sequence`."""
     while True:
-        replayed = await run_sync(_replay_some, jobs, job_id, sequence)
+        replayed = await run_sync(_replay_some, jobs, job_id, sequence, wanted)
         if replayed.events:
             yield replayed
         if replayed.events < REPLAYED_AT_ONCE:
@@ -180,9 +196,11 @@ async def _replay(jobs: JobStore, job_id: str, sequence: int) -> AsyncIterator[_
         sequence = replayed.last
 
 
-def _replay_some(jobs: JobStore, job_id: str, sequence: int) -> _Replayed:
-    events = jobs.events_after(job_id, sequence, REPLAYED_AT_ONCE)
-    return _Replayed(b"".join(map(_event_frame, events)), sequence + len(events), len(events))
+def _replay_some(jobs: JobStore, job_id: str, sequence: int, wanted: Wanted) -> _Replayed:
+    kinds = () if wanted == ALL else wanted
+    events = jobs.events_after(job_id, sequence, REPLAYED_AT_ONCE, kinds)
+    last = events[-1].sequence if events else sequence
+    return _Replayed(b"".join(map(_event_frame, events)), last, len(events))
 
 
 def _event_frame(event: Event) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response, status
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,22 +16,27 @@ from service.api.run_answers import answer
 from service.api.security import require
 from service.domain.answers import Checkpoint, CheckpointList, LogLines, MetricList, Run, RunPage
 from service.domain.job import StopMode
+from service.domain.resolved_run import ResolvedRun
 from service.domain.spec import RunSpec
 from service.domain.state import JobState
 from service.errors import (
     ClusterUnreachableError,
     ConflictError,
+    FieldProblem,
     IdempotencyMismatchError,
     InfeasibleError,
     InvalidSpecError,
+    LostFolderError,
     NotFoundError,
 )
-from service.operations.jobs import checkpoints, log_tail, metrics, stop
+from service.operations.jobs import checkpoints, log_tail, metrics, resolved_run, stop, thinned_metrics
 from service.store.jobs import CURSOR_PATTERN, Idempotency
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 read = [Depends(require("read"))]
 write = [Depends(require("write"))]
+
+EXCLUDE_EACH_OTHER: Final = "limit and points exclude each other: the first lines, or some of all"
 
 # A path that names no run is a 404, whatever its form.
 RunId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
@@ -98,6 +103,18 @@ def get_run(run_id: RunId, jobs: Jobs) -> Response:
     return json_answer(answer(job, queue))
 
 
+@router.get(
+    "/{run_id}/resolved",
+    dependencies=read,
+    response_model=ResolvedRun,
+    responses=refusals(NotFoundError, LostFolderError),
+)
+def run_resolved(run_id: RunId, jobs: Jobs) -> Response:
+    """The run made complete when it was asked for: each field of its presets, its share of the cluster,
+    versions, and the checksum of its dataset."""
+    return json_answer(resolved_run(jobs.get(run_id, "run")))
+
+
 @router.post(
     "/{run_id}/stop",
     dependencies=write,
@@ -122,7 +139,7 @@ def stop_run(
     "/{run_id}/resume",
     status_code=status.HTTP_202_ACCEPTED,
     dependencies=write,
-    responses=refusals(NotFoundError, ConflictError, BadDatasetError),
+    responses=refusals(NotFoundError, LostFolderError, ConflictError, BadDatasetError),
 )
 def resume_run(run_id: RunId, jobs: Jobs, runs: Runs, reconciler: Reconciling) -> Run:
     """Goes on with a run that was stopped, failed or was interrupted, from its newest checkpoint."""
@@ -146,16 +163,26 @@ def delete_run(run_id: RunId, jobs: Jobs, runs: Runs) -> None:
     "/{run_id}/metrics",
     dependencies=read,
     response_model=MetricList,
-    responses=refusals(NotFoundError),
+    responses=refusals(NotFoundError, InvalidSpecError),
 )
 def run_metrics(
     run_id: RunId,
     jobs: Jobs,
     after: Annotated[int, Query(ge=0, description="only steps above this one")] = 0,
-    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    limit: Annotated[
+        int | None, Query(ge=1, le=10_000, description="so many at most; 1000 by default")
+    ] = None,
+    points: Annotated[
+        int | None, Query(ge=1, le=10_000, description="so many at most, spread evenly over all there are")
+    ] = None,
 ) -> Response:
-    """What was measured at each logged step, in the order it was written."""
-    return json_answer(MetricList(items=metrics(jobs.get(run_id, "run"), after, limit)))
+    """What was measured at each logged step, in the order it was written: the first `limit` of them, or
+    `points` over the whole run, the first and the last among them."""
+    if limit is not None and points is not None:
+        raise InvalidSpecError([FieldProblem(field, EXCLUDE_EACH_OTHER) for field in ("limit", "points")])
+    job = jobs.get(run_id, "run")
+    found = metrics(job, after, limit or 1000) if points is None else thinned_metrics(job, after, points)
+    return json_answer(MetricList(items=found))
 
 
 @router.get(

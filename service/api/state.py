@@ -10,7 +10,9 @@ from service.api.metrics import Metrics
 from service.api.rate_limit import RateLimit
 from service.api.run_answers import RunAnswers
 from service.cluster.jobs import RayCluster
+from service.cluster.nodes import RayNodes
 from service.cluster.serving import ServingClient
+from service.operations.cluster import ClusterOperations
 from service.operations.datasets import DatasetOperations
 from service.operations.indexing import IndexOperations
 from service.operations.models import ModelOperations
@@ -33,6 +35,7 @@ class ControlPlane:
     jobs: JobStore
     feeds: Feeds
     cluster: RayCluster
+    nodes: RayNodes
     serving: ServingClient
     model_store: ModelStore
     object_storage: ObjectStorage
@@ -41,6 +44,7 @@ class ControlPlane:
     datasets: DatasetOperations
     indexes: IndexOperations
     models: ModelOperations
+    looking: ClusterOperations
     reconciler: Reconciler
     metrics: Metrics
     rate_limit: RateLimit
@@ -58,6 +62,7 @@ class ControlPlane:
             tokens.accept("TANDEM_METRICS_TOKEN", settings.metrics_token.get_secret_value(), ("read",))
         jobs = JobStore(database)
         cluster = RayCluster(settings.ray_url, settings.ray_token, settings.ray_growth)
+        nodes = RayNodes(settings.ray_url, settings.ray_token)
         serving = ServingClient(settings.serving_url)
         model_store = ModelStore(settings.models)
         indexes = IndexOperations(settings, jobs, model_store)
@@ -70,6 +75,7 @@ class ControlPlane:
             jobs=jobs,
             feeds=Feeds(jobs),
             cluster=cluster,
+            nodes=nodes,
             serving=serving,
             model_store=model_store,
             object_storage=ObjectStorage(settings.storage),
@@ -78,6 +84,7 @@ class ControlPlane:
             datasets=DatasetOperations(settings, jobs),
             indexes=indexes,
             models=models,
+            looking=ClusterOperations(jobs, model_store, nodes, serving, settings.ray_growth),
             reconciler=Reconciler(jobs, cluster, models),
             metrics=Metrics(settings, jobs),
             rate_limit=RateLimit(settings.requests_per_second),
@@ -86,4 +93,5 @@ class ControlPlane:
     def close(self) -> None:
         self.reconciler.close()
         self.cluster.close()
+        self.nodes.close()
         self.database.close()

@@ -26,11 +26,11 @@ from pipeline.batches.loader import Batch, ShardLoader
 from pipeline.batches.whole_split import whole_train_split
 from pipeline.errors import StoredFileDamagedError, UnusablePhotoError
 from pipeline.photos.decode import square_photo
+from pipeline.png import write_png
 from pipeline.shards.manifest import Manifest
 from pipeline.storage.local_folder import LocalFolder
 from service.cli.errors import BadArgumentsError
 from service.cli.output import print_json, results
-from service.cli.png import write_png
 from service.errors import FieldProblem, InvalidSpecError
 
 app = typer.Typer(add_completion=False)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, NamedTuple
 
-import numpy as np
 import typer
 from rich.table import Table
 
-from pipeline.batches.contact_sheet import contact_sheet, mean_image
+from pipeline.batches.contact_sheet import Pixels, contact_sheet, mean_image
 from pipeline.batches.reader import SplitReader
+from pipeline.png import write_png
 from pipeline.shards.manifest import MANIFEST_FILE, Manifest, SplitRecord
+from pipeline.shards.pictures import CONTACT_SHEET_FILE, MEAN_IMAGE_FILE, PICTURE_FILES
 from pipeline.shards.plan import PLAN_FILE
 from pipeline.shards.record import QUARANTINE_FILE
 from pipeline.shards.verify import Fault, refuse_damaged
@@ -20,9 +21,21 @@ from pipeline.shards.verify import verify as faults_in
 from pipeline.storage.stored_files import STORAGE_FILE
 from service.cli.errors import BadArgumentsError
 from service.cli.output import print_json, results
-from service.cli.png import write_png
 
 _PNG = "as a PNG file; one that is there is overwritten."
+
+
+class _Picture(NamedTuple):
+    """What draws it, and the name it has in a dataset's folder."""
+
+    draw: Callable[[Path], Pixels]
+    file: str
+
+
+_PICTURES: Final = {
+    "contact_sheet": _Picture(contact_sheet, CONTACT_SHEET_FILE),
+    "mean_image": _Picture(mean_image, MEAN_IMAGE_FILE),
+}
 
 
 def inspect_dataset(
@@ -44,17 +57,21 @@ def inspect_dataset(
 
     Prints the manifest in short, sizes, and the number of photos per class. With --verify, exits 3 when a
     file is missing, cut short or changed, and names it. No picture is made from a file that has changed.
+    Photos are counted in the shards, whatever the manifest says of their number.
     """
     manifest = Manifest.load(dataset_dir)
     pictures = {name: path for name, path in (("contact_sheet", sheet), ("mean_image", mean)) if path}
-    _refuse_places(dataset_dir, manifest, list(pictures.values()))
+    _refuse_places(dataset_dir, manifest, pictures)
     faults = list(faults_in(dataset_dir)) if verify else []
     # Labels and photos are read from the shards, so they cannot be counted or shown in a damaged one.
+    counts = (
+        {} if faults else {split: SplitReader(dataset_dir, split).class_counts for split in manifest.splits}
+    )
+    if verify:
+        faults.extend(_miscounts(manifest, counts))
     if faults:
-        counts, pictures = {}, {}
-    else:
-        counts = {split: class_counts(dataset_dir, manifest, split) for split in manifest.splits}
-        _write(dataset_dir, pictures)
+        pictures = {}
+    _write(dataset_dir, pictures)
     if as_json:
         print_json(_document(manifest, counts, pictures, faults if verify else None))
     else:
@@ -64,30 +81,32 @@ def inspect_dataset(
     refuse_damaged(dataset_dir, faults)
 
 
-def class_counts(dataset_dir: Path, manifest: Manifest, split: str) -> list[int]:
-    """Photos per class of a split, by label."""
-    labels = SplitReader(dataset_dir, split).labels
-    counts: list[int] = np.bincount(labels, minlength=len(manifest.classes)).tolist()
-    return counts
+def _miscounts(manifest: Manifest, counts: Mapping[str, list[int]]) -> Iterator[Fault]:
+    for split, counted in counts.items():
+        stated = manifest.splits[split].class_counts
+        if stated is not None and list(stated) != counted:
+            yield Fault(MANIFEST_FILE, f"says otherwise how many photos of each class {split} has")
 
 
-def _refuse_places(dataset_dir: Path, manifest: Manifest, paths: list[Path]) -> None:
+def _refuse_places(dataset_dir: Path, manifest: Manifest, pictures: Mapping[str, Path]) -> None:
     """Raises `BadArgumentsError` when a picture would replace the other one, or a file of the dataset."""
-    places = [path.resolve() for path in paths]
-    if len(set(places)) < len(places):
+    places = {name: path.resolve() for name, path in pictures.items()}
+    if len(set(places.values())) < len(places):
         raise BadArgumentsError("--contact-sheet and --mean-image name the same file: give each its own")
     shards = {shard.file for split in manifest.splits.values() for shard in split.shards}
     beside = {MANIFEST_FILE, PLAN_FILE, QUARANTINE_FILE, STORAGE_FILE, manifest.statistics.file}
-    own = {(dataset_dir / name).resolve() for name in shards | beside}
-    for path, place in zip(paths, places, strict=True):
-        if place in own:
-            raise BadArgumentsError(f"{path} belongs to the dataset: choose another place for the picture")
+    own = {(dataset_dir / file).resolve() for file in shards | beside | PICTURE_FILES}
+    for name, place in places.items():
+        # A dataset of before has no pictures: they may be put where the others have theirs.
+        if place in own - {(dataset_dir / _PICTURES[name].file).resolve()}:
+            raise BadArgumentsError(
+                f"{pictures[name]} belongs to the dataset: choose another place for the picture"
+            )
 
 
 def _write(dataset_dir: Path, pictures: Mapping[str, Path]) -> None:
-    draw = {"contact_sheet": contact_sheet, "mean_image": mean_image}
     # All are drawn before any is written, so that damage found on the way leaves none behind.
-    drawn = [(path, draw[name](dataset_dir)) for name, path in pictures.items()]
+    drawn = [(path, _PICTURES[name].draw(dataset_dir)) for name, path in pictures.items()]
     for path, pixels in drawn:
         write_png(path, pixels)
 

@@ -10,8 +10,9 @@ from service.client.events import EventStream, RunEvent
 from service.client.photos import Photo, upload
 from service.client.runs import Runs, body
 from service.client.transport import Transport
-from service.domain.answers import Dataset, Model, ModelIndex, ModelVersion
+from service.domain.answers import Dataset, Model, ModelIndex, ModelVersion, Presets, QuarantinePage
 from service.domain.classification import Classification
+from service.domain.cluster import Cluster
 from service.domain.embedding import EmbeddedPhotos
 from service.domain.similarity import SimilarPhotos
 from service.domain.spec import DatasetSpec
@@ -29,6 +30,10 @@ class Client:
         self.runs = Runs(self._transport)
         self.datasets = Datasets(self._transport)
         self.models = Models(self._transport)
+
+    def presets(self) -> Presets:
+        """What a run's model and recipe may be named, and what each name stands for."""
+        return Presets.model_validate(self._transport.call("GET", "/presets"))
 
     def classify(
         self, photos: Iterable[Photo], model: str | None = None, top_k: int = 5, views: int = 1
@@ -51,6 +56,10 @@ class Client:
         A 409 until the model's index is built: see `models.index`.
         """
         return SimilarPhotos.model_validate(self._send(photos, "similar", model, {"top_k": top_k}))
+
+    def cluster(self) -> Cluster:
+        """Ray's nodes and the runs on them, the serving replicas, and why something of it is not there."""
+        return Cluster.model_validate(self._transport.call("GET", "/cluster"))
 
     def _send(self, photos: Iterable[Photo], verb: str, model: str | None, params: dict[str, int]) -> Any:
         path = f"/models/{model}/{verb}" if model else f"/{verb}"
@@ -85,6 +94,16 @@ class Datasets:
 
     def get(self, name: str) -> Dataset:
         return Dataset.model_validate(self._transport.call("GET", f"/datasets/{name}"))
+
+    def quarantine(self, name: str, after: int = 0, limit: int = 100) -> QuarantinePage:
+        """Photos that could not be used, and why; `after` is the `next_after` of the page before.
+
+        While a dataset is being prepared, or when that has failed, those found in its finished shards.
+        """
+        params = {"after": after, "limit": limit}
+        return QuarantinePage.model_validate(
+            self._transport.call("GET", f"/datasets/{name}/quarantine", params=params)
+        )
 
     def stop(self, name: str) -> Dataset:
         """Stops the preparation of a dataset; asked for again, it goes on with what is finished."""

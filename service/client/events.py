@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import httpx
@@ -37,6 +37,7 @@ class EventStream:
 
     A connection that breaks is made again from the last event seen. Raises `ServerUnreachableError` when the
     server does not answer at first, or stays away for `patience_seconds` later; `ApiError` when it refuses.
+    Where `kinds` are named, events of others are left out, but for the end.
     `is_over` asks the server whether the job is in a terminal state.
     """
 
@@ -47,12 +48,14 @@ class EventStream:
         *,
         is_over: Callable[[], bool],
         last_event_id: int | None,
+        kinds: Collection[EventKind] = (),
         patience_seconds: float,
         retry_seconds: float,
     ) -> None:
         self._transport = transport
         self._path = path
         self._is_over = is_over
+        self._params = {"kind": [kind.value for kind in kinds]}
         self._last_id = last_event_id or 0
         self._patience_seconds = patience_seconds
         self._retry_seconds = retry_seconds
@@ -87,7 +90,7 @@ class EventStream:
         headers = {"Accept": "text/event-stream"}
         if self._last_id:
             headers["Last-Event-ID"] = str(self._last_id)
-        with self._transport.stream(self._path, headers) as lines:
+        with self._transport.stream(self._path, headers=headers, params=self._params) as lines:
             self._connected_before, self._away_since = True, None
             for event in parse_events(lines):
                 if event.id is not None:

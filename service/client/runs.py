@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
 from service.client.events import EventStream, RunEvent
 from service.client.transport import Transport
-from service.domain.answers import Run
+from service.domain.answers import FilterList, FilterPictures, Run
+from service.domain.events import EventKind
 from service.domain.job import StopMode
+from service.domain.resolved_run import ResolvedRun
 from service.domain.spec import RunSpec
 from service.domain.state import JobState
 
@@ -19,6 +21,7 @@ PAGE_RUNS = 100
 # Named here because inside `Runs`, `list` is a method.
 MetricLines = list[dict[str, Any]]
 LogLines = list[str]
+FilterSteps = list[FilterPictures]
 
 
 class Runs:
@@ -48,6 +51,10 @@ class Runs:
     def get(self, run_id: str) -> Run:
         return Run.model_validate(self._transport.call("GET", f"/runs/{run_id}"))
 
+    def resolved(self, run_id: str) -> ResolvedRun:
+        """The run made complete when it was asked for: each field of its presets, versions, checksums."""
+        return ResolvedRun.model_validate(self._transport.call("GET", f"/runs/{run_id}/resolved"))
+
     def stop(self, run_id: str, mode: StopMode = "graceful", grace_seconds: float = 60.0) -> Run:
         """Asks a run to stop, after a last checkpoint or now; a run that is over stays as it is."""
         request = {"mode": mode, "grace_seconds": grace_seconds}
@@ -68,6 +75,21 @@ class Runs:
         items: MetricLines = answer["items"]
         return items
 
+    def curve(self, run_id: str, points: int = 1000, after: int = 0) -> MetricLines:
+        """At most `points` lines of progress, spread evenly over all with a step above `after`."""
+        params = {"after": after, "points": points}
+        items: MetricLines = self._transport.call("GET", f"/runs/{run_id}/metrics", params=params)["items"]
+        return items
+
+    def filters(self, run_id: str) -> FilterSteps:
+        """The steps at which the first layer's kernels were drawn, oldest first."""
+        answer = self._transport.call("GET", f"/runs/{run_id}/filters")
+        return FilterList.model_validate(answer).items
+
+    def filter_picture(self, run_id: str, step: int, tower: int = 0) -> bytes:
+        """One tower's kernels as they were at a step that `filters` names: a PNG."""
+        return self._transport.download(f"/runs/{run_id}/filters/{step}/{tower}")
+
     def logs(self, run_id: str, tail: int = 100) -> LogLines:
         """The last `tail` lines that the run's processes wrote."""
         lines: LogLines = self._transport.call("GET", f"/runs/{run_id}/logs", params={"tail": tail})["lines"]
@@ -78,13 +100,15 @@ class Runs:
         run_id: str,
         last_event_id: int | None = None,
         *,
+        kinds: Collection[EventKind] = (),
         patience_seconds: float = 120.0,
         retry_seconds: float = 1.0,
     ) -> Iterator[RunEvent]:
         """Yields the run's events after `last_event_id`, then each as it happens, until the run is over.
 
-        A broken connection is made again every `retry_seconds` and goes on where it was, so a server may
-        restart; one that stays away for `patience_seconds` raises.
+        Where `kinds` are named, events of others are left out, but for the end. A broken connection is made
+        again every `retry_seconds` and goes on where it was, so a server may restart; one that stays away for
+        `patience_seconds` raises.
         """
         return iter(
             EventStream(
@@ -92,6 +116,7 @@ class Runs:
                 f"/runs/{run_id}/events",
                 is_over=lambda: self.get(run_id).state.is_terminal,
                 last_event_id=last_event_id,
+                kinds=kinds,
                 patience_seconds=patience_seconds,
                 retry_seconds=retry_seconds,
             )

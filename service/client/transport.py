@@ -43,23 +43,34 @@ class Transport:
         `options` are httpx's (`json`, `params`, `headers`, `files`). Raises ApiError when the server says no
         and ServerUnreachableError when it says nothing.
         """
+        response = self._answer(method, path, **options)
+        return response.json() if response.content else None
+
+    def download(self, path: str) -> bytes:
+        """What an answer that is no JSON holds; raises what `call` raises."""
+        return self._answer("GET", path).content
+
+    @contextmanager
+    def stream(self, path: str, **options: Any) -> Iterator[Iterator[str]]:
+        """The lines of an answer that stays open. Reading them raises httpx.TransportError when it breaks.
+
+        `options` are httpx's, as those of `call`.
+        """
+        timeout = httpx.Timeout(CONNECT_SECONDS, read=SILENCE_SECONDS)
+        with self._http.stream("GET", path, timeout=timeout, **options) as response:
+            if not response.is_success:
+                response.read()
+                raise _refusal(response)
+            yield response.iter_lines()
+
+    def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **options)
         except httpx.TransportError as error:
             raise self.unreachable(error) from error
         if not response.is_success:
             raise _refusal(response)
-        return response.json() if response.content else None
-
-    @contextmanager
-    def stream(self, path: str, headers: dict[str, str]) -> Iterator[Iterator[str]]:
-        """The lines of an answer that stays open. Reading them raises httpx.TransportError when it breaks."""
-        timeout = httpx.Timeout(CONNECT_SECONDS, read=SILENCE_SECONDS)
-        with self._http.stream("GET", path, headers=headers, timeout=timeout) as response:
-            if not response.is_success:
-                response.read()
-                raise _refusal(response)
-            yield response.iter_lines()
+        return response
 
     def unreachable(self, error: httpx.TransportError) -> ServerUnreachableError:
         return ServerUnreachableError(

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
+from service.cluster.head import RayHead
 from service.domain.resolved_run import Allocation
 from service.errors import ClusterUnreachableError
 from service.growth import Growth
-
-ANSWER_SECONDS = 15.0
 
 
 class RayStatus(StrEnum):
@@ -92,9 +90,7 @@ class RayCluster:
     """
 
     def __init__(self, url: str, token: SecretStr | None = None, growth: Growth | None = None) -> None:
-        headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=ANSWER_SECONDS)
-        self._url = url
+        self._head = RayHead(url, token)
         self._growth = growth
 
     def submit(self, submission_id: str, entrypoint: str, env: dict[str, str]) -> None:
@@ -108,41 +104,41 @@ class RayCluster:
             "runtime_env": {"env_vars": env},
             "entrypoint_num_cpus": 0,
         }
-        self._call("POST", "/api/jobs/", json=body)
+        self._head.call("POST", "/api/jobs/", json=body)
 
     def find(self, submission_id: str) -> RayJob | None:
         """A job's status; None when Ray does not know it."""
-        response = self._send("GET", f"/api/jobs/{submission_id}")
+        response = self._head.send("GET", f"/api/jobs/{submission_id}")
         if response.status_code == httpx.codes.NOT_FOUND:
             return None
-        job = self._payload(response)
+        job = self._head.payload(response)
         return RayJob(status=RayStatus(job["status"]), message=job.get("message"))
 
     def logs(self, submission_id: str) -> str:
         """What a job has printed so far."""
-        printed: str = self._call("GET", f"/api/jobs/{submission_id}/logs")["logs"]
+        printed: str = self._head.call("GET", f"/api/jobs/{submission_id}/logs")["logs"]
         return printed
 
     def stop(self, submission_id: str) -> None:
-        self._call("POST", f"/api/jobs/{submission_id}/stop")
+        self._head.call("POST", f"/api/jobs/{submission_id}/stop")
 
     def resources(self) -> ClusterResources:
         """What there is to train on, with the worker nodes that the autoscaler may still add.
 
         Raises `ClusterUnreachableError` also while no node has joined.
         """
-        payload = self._call("GET", "/api/v0/nodes", params={"detail": "1", "limit": "10000"})
+        payload = self._head.call("GET", "/api/v0/nodes", params={"detail": "1", "limit": "10000"})
         nodes = [node for node in payload["data"]["result"]["result"] if node["state"] == "ALIVE"]
         if not nodes:
             # A head that has just begun answers before its own node has joined.
-            raise ClusterUnreachableError(f"Ray's head at {self._url} has no living node yet: try again")
+            raise ClusterUnreachableError(f"Ray's head at {self._head.url} has no living node yet: try again")
         totals = [node.get("resources_total") or {} for node in nodes]
         there = [Node(cpus=total.get("CPU", 0.0), gpus=total.get("GPU", 0.0)) for total in totals]
         workers = sum(not node["is_head_node"] for node in nodes)
         return ClusterResources((*there, *self._to_come(workers)))
 
     def close(self) -> None:
-        self._http.close()
+        self._head.close()
 
     def _to_come(self, workers: int) -> list[Node]:
         """The autoscaler adds a node only when a job waits for it: jobs are sent that need some of these."""
@@ -150,22 +146,3 @@ class RayCluster:
             return []
         node = Node(cpus=self._growth.cpus, gpus=self._growth.gpus, is_to_come=True)
         return [node] * (self._growth.workers - workers)
-
-    def _call(self, method: str, path: str, **options: Any) -> Any:
-        return self._payload(self._send(method, path, **options))
-
-    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            return self._http.request(method, path, **options)
-        except httpx.HTTPError as error:
-            raise ClusterUnreachableError(
-                f"Ray's head at {self._url} does not answer ({error}): is it running?"
-            ) from error
-
-    def _payload(self, response: httpx.Response) -> Any:
-        if response.is_success:
-            return response.json()
-        raise ClusterUnreachableError(
-            f"Ray's head at {self._url} answered {response.status_code} to {response.request.url.path}: "
-            f"{response.text[:300]}"
-        )

@@ -1,14 +1,17 @@
-"""The serving processes over HTTP, as the control plane asks them: ready? is a candidate fit? what is it?"""
+"""The serving processes over HTTP, as the control plane asks them: ready? is a candidate fit? how long do
+answers take? what is it?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import structlog
 
 from service.cluster.replicas import Replicas
+from service.cluster.serving_figures import ServingFigures
 from service.errors import ServingUnreachableError, UnfitCheckpointError
 
 log = structlog.get_logger()
@@ -17,6 +20,7 @@ CONNECT_SECONDS = 5.0
 # Loading the full network and classifying ten views of many photos, on a CPU that trains beside it.
 ANSWER_SECONDS = 120.0
 PING_SECONDS = 5.0
+ASKED_TOGETHER = 8
 
 
 class ServingClient:
@@ -61,6 +65,16 @@ class ServingClient:
         for why in silent:
             log.warning("replica_without_version", model=name, version=version, detail=str(why))
 
+    def figures(self) -> dict[str, ServingFigures | ServingUnreachableError]:
+        """By each replica's address, what it tells of its answers, or why it tells nothing; one does."""
+        replicas = self._all()
+        with ThreadPoolExecutor(min(len(replicas), ASKED_TOGETHER)) as asking:
+            found = dict(zip(replicas, asking.map(self._figures_of, replicas), strict=True))
+        silent = [each for each in found.values() if isinstance(each, ServingUnreachableError)]
+        if len(silent) == len(replicas):
+            raise silent[0]
+        return found
+
     async def forward(
         self,
         method: str,
@@ -101,6 +115,16 @@ class ServingClient:
             return self._replicas.all()
         except OSError as error:
             raise self._silent(error) from error
+
+    def _figures_of(self, replica: str) -> ServingFigures | ServingUnreachableError:
+        try:
+            response = self._send("GET", f"{replica}/metrics", timeout=PING_SECONDS)
+        except ServingUnreachableError as error:
+            return error
+        try:
+            return ServingFigures.read(response.raise_for_status().text)
+        except (httpx.HTTPStatusError, ValueError):
+            return self._strange(response)
 
     def _have_loaded(self, path: str) -> None:
         response = self._send("POST", path)

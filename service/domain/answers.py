@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from model.learning.recipe import RecipeConfig
 from service.domain.failure import Failure
 from service.domain.job import Attempt
 from service.domain.state import JobState
@@ -66,6 +67,19 @@ class CheckpointList(Answer):
     items: list[Checkpoint]
 
 
+class FilterPictures(Answer):
+    """The first layer's kernels as they were at one step: a picture for each tower, from tower 0 on."""
+
+    step: int
+    towers: int
+
+
+class FilterList(Answer):
+    """Oldest first."""
+
+    items: list[FilterPictures]
+
+
 class MetricList(Answer):
     """What was measured at logged steps, in the order of steps."""
 
@@ -83,6 +97,39 @@ class RunPage(Answer):
 
     items: list[Run]
     next_cursor: str | None
+
+
+class ModelPreset(Answer):
+    """A network as the paper has it: its size, and the switches that a run may set otherwise.
+
+    `image_size` is that of the photos it wants, `input_size` that of the view it is shown, sides in pixels.
+    """
+
+    network: str
+    towers: int
+    image_size: int
+    input_size: int
+    activation: str
+    lrn: bool
+    norm: str
+    pooling: str
+    exchange: bool
+    dropout: float
+
+
+class RecipePreset(RecipeConfig):
+    """Each field of a recipe; `model` has the switches of the network that it brings."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: dict[str, Any]
+
+
+class Presets(Answer):
+    """What a run's model and recipe may be named, and what each name stands for."""
+
+    models: dict[str, ModelPreset]
+    recipes: dict[str, RecipePreset]
 
 
 class PreparationProgress(Answer):
@@ -109,6 +156,27 @@ class Dataset(Answer):
 
 class DatasetList(Answer):
     items: list[Dataset]
+
+
+class QuarantinedPhoto(Answer):
+    """A photo that could not be used, and why.
+
+    `label` is the index of its class. In a path, bytes that are no text are escapes: `\\udce9`.
+    """
+
+    path: str
+    split: str
+    label: int
+    reason: str
+    detail: str
+
+
+class QuarantinePage(Answer):
+    """Photos in quarantine, by path; `total` counts all, and `next_after` is None on the last page."""
+
+    items: list[QuarantinedPhoto]
+    total: int
+    next_after: int | None
 
 
 class ModelVersion(Answer):

@@ -1,8 +1,8 @@
 """The folder a job works in: what it was asked, what it writes, and how it is asked to stop.
 
-The job is the only writer of `progress.jsonl`, `events.jsonl`, `tensorboard/`, `placement.json`, `error.json`
-and `checkpoints/`; the control plane writes the specification before the job starts, and `STOP` when it is to
-end.
+The job is the only writer of `progress.jsonl`, `events.jsonl`, `tensorboard/`, `placement.json`,
+`error.json`, `checkpoints/` and `filters/`; the control plane writes the specification before the job starts,
+and `STOP` when it is to end.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +45,15 @@ class JobFolder:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    @property
+    def filters(self) -> Path:
+        """Pictures of the first layer's kernels: a folder for each step that was drawn, called as its
+        checkpoint, which may be gone by now."""
+        return self.path / "filters"
+
+    def filter_picture(self, step: int, tower: int) -> Path:
+        return self.filters / checkpoint_name(step) / f"tower-{tower}.png"
 
     @property
     def log(self) -> Path:
@@ -108,6 +118,11 @@ class JobFolder:
         except FileNotFoundError:
             return []
         return sorted(name for name in entries if name.startswith("step-"))
+
+    def towers_drawn(self) -> dict[int, int]:
+        """The steps that have pictures of the first layer, oldest first, and of how many towers."""
+        towers = Counter(step_of(picture.parent.name) for picture in self.filters.glob("step-*/tower-*.png"))
+        return dict(sorted(towers.items()))
 
     def read_error(self) -> dict[str, Any] | None:
         if not self.error.is_file():

@@ -35,6 +35,7 @@ STATUS_OF: Final[Mapping[type[Exception], HTTPStatus]] = MappingProxyType(
         ServiceError: HTTPStatus.INTERNAL_SERVER_ERROR,
         errors.InvalidSpecError: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.NotFoundError: HTTPStatus.NOT_FOUND,
+        errors.LostFolderError: HTTPStatus.NOT_FOUND,
         errors.ConflictError: HTTPStatus.CONFLICT,
         errors.NotIndexedError: HTTPStatus.CONFLICT,
         errors.IdempotencyMismatchError: HTTPStatus.UNPROCESSABLE_ENTITY,

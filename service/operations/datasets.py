@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pipeline.config import SourceConfig
 from pipeline.shards.manifest import Manifest
+from pipeline.shards.quarantine import Quarantine, quarantine_of, quarantine_so_far
 from pipeline.shards.staging import staging_path
 from service.domain.job import Job
 from service.domain.job_folder import JobFolder
@@ -95,6 +96,35 @@ class DatasetOperations:
         if manifest is None and (job is None or job.state is JobState.SUCCEEDED):
             raise NotFoundError(f"no dataset {name!r}: see GET /api/v1/datasets")
         return Dataset(name, job, manifest)
+
+    def picture(self, name: str, file: str) -> Path:
+        """Where one of `PICTURE_FILES` of a dataset is.
+
+        Raises `NotFoundError` while the dataset is being prepared, and for one that was prepared without.
+        """
+        dataset, folder = self.get(name), self._path(name)
+        if dataset.manifest is None:
+            raise NotFoundError(
+                f"dataset {name!r} is {dataset.state}: its pictures are drawn before it is whole, see"
+                f" GET /api/v1/datasets/{name}"
+            )
+        path = folder / file
+        if not path.is_file():
+            raise NotFoundError(
+                f"dataset {name!r} has no {file}, as those of earlier versions:"
+                f" 'tandem inspect {folder} --{path.stem} {path}' draws it"
+            )
+        return path
+
+    def quarantine(self, name: str, *, after: int, limit: int) -> Quarantine:
+        """Photos that could not be used, `limit` at most, without the first `after` of them.
+
+        While the dataset is being prepared, or when that has failed, those of the shards that are finished.
+        """
+        folder = self._path(name)
+        if self.get(name).manifest is None:
+            return quarantine_so_far(staging_path(folder), after=after, limit=limit)
+        return quarantine_of(folder, after=after, limit=limit)
 
     def delete(self, name: str) -> None:
         """Removes a dataset, and what is left of preparing it.

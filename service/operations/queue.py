@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from pydantic import ValidationError
-
 from service.cluster.jobs import ClusterResources
 from service.domain.job import Job
-from service.domain.resolved_run import Allocation, ResolvedRun
 from service.domain.state import JobState
 from service.errors import ClusterUnreachableError, LostFolderError, StorageUnavailableError
+from service.operations.jobs import resolved_run
 
 
 class Queue:
@@ -40,7 +38,7 @@ class Queue:
         """
         if job.kind == "index":
             return self._reason_to_wait_to_index()
-        allocation = _allocation(job)
+        allocation = resolved_run(job).allocation
         total = self._resources()
         ahead = self._waiting.index(job.id)
         if not total.hold(allocation):
@@ -52,7 +50,7 @@ class Queue:
         for other in self._at_work:
             # One whose folder was taken away ends by itself.
             with suppress(LostFolderError, StorageUnavailableError):
-                room = room.without(_allocation(other))
+                room = room.without(resolved_run(other).allocation)
         if not room.hold(allocation):
             return f"waits for {allocation}: {len(self._at_work)} run(s) at work leave {room}"
         self._waiting.remove(job.id)
@@ -79,11 +77,3 @@ class Queue:
         if isinstance(self._answer, ClusterUnreachableError):
             raise self._answer
         return self._answer
-
-
-def _allocation(job: Job) -> Allocation:
-    try:
-        return ResolvedRun.model_validate_json(job.work.specification.read_text()).allocation
-    except (OSError, ValidationError) as error:
-        job.work.require_storage()
-        raise LostFolderError(f"{job.work.specification} cannot be read: {error}") from error

@@ -8,11 +8,12 @@ from pipeline.shards.manifest import MANIFEST_FILE, Manifest
 from service.cluster.jobs import RayCluster
 from service.domain.job import Job
 from service.domain.job_folder import JobFolder
-from service.domain.resolved_run import DatasetPin, ResolvedRun
+from service.domain.resolved_run import DatasetPin
 from service.domain.spec import RunSpec
 from service.domain.state import RESUMABLE, JobState
 from service.domain.storage import require_folder
 from service.errors import ConflictError
+from service.operations.jobs import resolved_run
 from service.operations.resolve import resolve
 from service.settings import Settings
 from service.store.jobs import Idempotency, JobStore, new_job_id
@@ -57,15 +58,14 @@ class RunOperations:
         """Queues a run that ended before its time again; it goes on from its newest checkpoint.
 
         Raises `ConflictError` for a run that still works or has succeeded, and where its dataset is another
-        by now, for it would not go on as it began; `StorageUnavailableError`. Nodes that the cluster has lost
-        are waited for in the queue: they may be on their way back.
+        by now, for it would not go on as it began; and what `resolved_run` raises. Nodes that the cluster
+        has lost are waited for in the queue: they may be on their way back.
         """
         _require_resumable(job.id, job.state)
         job.work.require_storage()
         if not job.work.specification.is_file():
             raise ConflictError(f"the folder of run {job.id} is gone: start a new run")
-        run = ResolvedRun.model_validate_json(job.work.specification.read_text())
-        _require_same_dataset(run.dataset)
+        _require_same_dataset(resolved_run(job).dataset)
         with self._jobs.editing(job.id) as edit:
             _require_resumable(job.id, edit.state)
             job.work.clear_ending()

@@ -67,6 +67,8 @@ class EventRow(Base):
     at: Mapped[str] = mapped_column(String(40))
     data: Mapped[dict[str, Any]]
 
+    __table_args__ = (Index("events_of_a_kind", "job_id", "kind", "sequence"),)
+
 
 class TokenRow(Base):
     """A bearer token, known only by its hash."""

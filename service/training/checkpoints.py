@@ -1,4 +1,7 @@
-"""The checkpoints of a run: the newest few, in its folder, written while the training goes on."""
+"""The checkpoints of a run: the newest few, in its folder, written while the training goes on.
+
+With each, the first layer's kernels are drawn, and these pictures stay.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from pipeline.storage.local_folder import LocalFolder
 from pipeline.storage.moving import remove_stored, store_folder
 from pipeline.storage.node_cache import NodeCache
 from service.domain.job_folder import JobFolder, checkpoint_name
+from service.training.filters import RunFilters
 
 
 class RunCheckpoints:
@@ -42,6 +46,7 @@ class RunCheckpoints:
         self._network = network
         self._trainer = trainer
         self._mean_image = mean_image
+        self._filters = RunFilters(folder, network.config.towers)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
         self._writing: Future[CheckpointRecord] | None = None
         self.metrics: dict[str, float] = {}
@@ -66,6 +71,11 @@ class RunCheckpoints:
         """Removes what an attempt that was killed while it wrote a checkpoint has left."""
         for unfinished in self._folder.checkpoints.glob(".step-*"):
             _remove(unfinished)
+        self._filters.clear_unfinished()
+
+    def draw_start(self) -> None:
+        """Draws the first layer as this attempt begins with it, unless the attempt before has done so."""
+        self._filters.draw(self._trainer.step, self._network.first_kernels())
 
     def begin(self) -> None:
         """Copies the training as of this step and begins to write it, unless the step has a checkpoint.
@@ -94,6 +104,7 @@ class RunCheckpoints:
 
     def _write(self, snapshot: Snapshot, name: str) -> CheckpointRecord:
         record = self._save(snapshot, self._folder.checkpoints / name)
+        self._filters.draw(snapshot.step, snapshot.parameters[f"{self._network.layers[0].name}.weight"])
         for old in self._folder.checkpoint_names()[: -self._keep]:
             # Out of sight first: nobody is to find the record of what is half removed.
             doomed = self._folder.checkpoints / f".{old}.{uuid.uuid4().hex}"

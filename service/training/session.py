@@ -97,6 +97,8 @@ class Session:
         if resumed_from := self._checkpoints.resume():
             # The attempt before may have ended between leaving the checkpoint and saying so.
             self._tell_of_checkpoint(resumed_from)
+        if self._reporter:
+            self._checkpoints.draw_start()
         while not self._trainer.finished:
             began = time.monotonic()
             try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import time
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -71,7 +73,13 @@ def test_a_stopped_preparation_goes_on_where_it_ended(client: Client, stack: Sta
     assert dataset.state is JobState.SUCCEEDED, dataset.reason
     assert dataset.manifest is not None
     assert dataset.manifest["splits"]["train"]["num_samples"] == NUM_PHOTOS
+    assert dataset.manifest["splits"]["train"]["class_counts"] == [NUM_PHOTOS // 2, NUM_PHOTOS // 2]
     assert dataset.manifest["quarantined"] == 1
+    page = client.datasets.quarantine("many")
+    assert [(photo.path, photo.reason) for photo in page.items] == [("notes.txt", "not_an_image")]
+    for picture in ("contact-sheet", "mean-image"):
+        answer = httpx.get(f"{stack.settings.api_url}/api/v1/datasets/many/{picture}")
+        assert Image.open(io.BytesIO(answer.content)).format == "PNG"
     assert dataset.progress.photos_done == NUM_PHOTOS + 1
     for name, written_at in finished.items():
         assert (stack.settings.datasets / "many" / name).stat().st_mtime_ns == written_at

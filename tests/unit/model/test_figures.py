@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model.config import ModelConfig
 from model.figures.answers import OTHER_COLOUR, TRUE_COLOUR, Answer, Bar, answers_figure
-from model.figures.filters import filter_mosaic
+from model.figures.filters import filter_mosaic, tower_mosaics
 from model.figures.lettering import fitted, width_of
 from model.figures.nearest import NearestPhotos, Neighbour
 from model.figures.neighbours import Query, neighbours_figure
@@ -78,6 +78,14 @@ def test_towers_stand_apart_the_first_on_top_each_below_its_label() -> None:
     assert (found[tops[0] + 66 : tops[1]] == WHITE).all()
     assert (found[:, :12] == WHITE).all()
     assert (found[:, -12:] == WHITE).all()
+
+
+def test_a_tower_by_itself_is_what_it_is_beside_the_other_on_the_scale_of_both() -> None:
+    both = filter_mosaic(four_kernels(), towers=2)
+    alone = tower_mosaics(four_kernels(), towers=2)
+    assert len(alone) == 2
+    for top, block in zip((42, 150), alone, strict=True):
+        np.testing.assert_array_equal(block, both[top : top + 66, 12:-12])
 
 
 @pytest.mark.parametrize(

@@ -139,8 +139,13 @@ def test_accents_are_left_out_and_not_the_letters_below_them(dataset):
 
 def test_class_without_training_photos_has_an_empty_row(dataset):
     before = contact_sheet(dataset)
-    yak = {"index": 3, "id": "yak", "name": "yak"}
-    change(dataset, lambda manifest: manifest["classes"].append(yak))
+
+    def add_yak(manifest):
+        manifest["classes"].append({"index": 3, "id": "yak", "name": "yak"})
+        for split in manifest["splits"].values():
+            split["class_counts"].append(0)
+
+    change(dataset, add_yak)
     after = contact_sheet(dataset)
     by_label, _ = shown_photos(dataset)
     top, left = place_of(after, by_label[2][0])

@@ -51,7 +51,7 @@ def test_source_needs_a_path_and_a_known_type():
 def test_what_the_control_plane_reads_is_light_and_the_stage_imports_neither_torch_nor_ray():
     script = (
         "import sys, pipeline.config, pipeline.errors, pipeline.shards.manifest, pipeline.shards.staging\n"
-        "import pipeline.shards.statistics\n"
+        "import pipeline.shards.statistics, pipeline.shards.pictures, pipeline.shards.quarantine\n"
         "assert not {'pyarrow', 'scipy', 'cv2'} & set(sys.modules)\n"
         "import pipeline.shards.prepare\n"
         "heavy = {'torch', 'ffcv', 'numba', 'ray'} & set(sys.modules)\n"

@@ -127,7 +127,8 @@ def test_dataset_holds_what_its_manifest_says(prepared, photos):
     assert abs((datetime.now(UTC) - manifest.created_at).total_seconds()) < 3600
     listed = {s.file for split in manifest.splits.values() for s in split.shards}
     present = {path.name for path in prepared.path.iterdir()}
-    assert present == listed | {"manifest.json", "statistics.npz", "quarantine.jsonl", "plan.json"}
+    pictures = {"contact-sheet.png", "mean-image.png"}
+    assert present == listed | pictures | {"manifest.json", "statistics.npz", "quarantine.jsonl", "plan.json"}
     assert list(verify(prepared.path)) == []
 
 

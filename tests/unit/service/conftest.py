@@ -204,14 +204,16 @@ def head() -> Iterator[Head]:
 class LiveServer:
     """A server that can be stopped and started again at the same address, over the same home."""
 
-    def __init__(self, home: Path, database_url: str, ray_url: str | None = None) -> None:
+    def __init__(
+        self, home: Path, database_url: str, ray_url: str | None = None, serving_url: str | None = None
+    ) -> None:
         dead = free_port()
         self.settings = Settings(
             home=home,
             database_url=database_url,
             port=free_port(),
             ray_url=ray_url or f"http://127.0.0.1:{dead}",
-            serving_url=f"http://127.0.0.1:{dead}",
+            serving_url=serving_url or f"http://127.0.0.1:{dead}",
         )
 
     @property

@@ -54,8 +54,8 @@ def finish(jobs: JobStore, job: Job) -> None:
 class Follower:
     """What one connection gets."""
 
-    def __init__(self, feeds: Feeds, job: Job, sequence: int = 0) -> None:
-        self._frames = feeds.follow(job, sequence)
+    def __init__(self, feeds: Feeds, job: Job, sequence: int = 0, *kinds: EventKind) -> None:
+        self._frames = feeds.follow(job, sequence, kinds)
         self.events: list[RunEvent] = []
 
     async def read(self, until: Callable[[], bool] = lambda: False) -> None:
@@ -148,6 +148,67 @@ def test_a_follower_slower_than_what_is_kept_misses_nothing(
 
     anyio.run(scene)
     assert quick.ids == slow.ids == list(range(1, 16))
+
+
+def test_each_follower_gets_the_kinds_it_asked_for_and_the_end(jobs: JobStore, job: Job) -> None:
+    feeds = Feeds(jobs)
+    everything, states = Follower(feeds, job), Follower(feeds, job, 0, EventKind.STATE)
+    steps, logs = Follower(feeds, job, 3, EventKind.PROGRESS), Follower(feeds, job, 0, EventKind.LOG)
+    followers = everything, states, steps, logs
+    tell(jobs, job, 10, 20)
+
+    async def scene() -> None:
+        async with anyio.create_task_group() as group:
+            for follower in followers:
+                group.start_soon(follower.read)
+            # Lines come from when a follower came, of which nothing tells until there is one.
+            while not logs.events:
+                with job.work.log.open("a") as log:
+                    log.write("a line\n")
+                await anyio.sleep(0.05)
+            tell(jobs, job, 30)
+            finish(jobs, job)
+
+    anyio.run(scene)
+    assert everything.ids == [1, 2, 3, 4, 5, 6, 7]
+    assert states.ids == [1, 2, 6, 7]
+    assert steps.ids == [4, 5, 7]
+    assert logs.ids == [7]
+    assert {event.data["line"] for event in logs.events[:-1]} == {"a line"}
+    assert all(follower.events[-1].kind is EventKind.END for follower in followers)
+
+
+def test_a_slow_follower_of_one_kind_misses_none_of_it(
+    jobs: JobStore, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "RECENT_EVENTS", 3)
+    monkeypatch.setattr(feed, "POLL_SECONDS", 0.02)
+    feeds = Feeds(jobs)
+    quick, slow = Follower(feeds, job), Follower(feeds, job, 0, EventKind.STATE)
+
+    async def scene() -> None:
+        await slow.read(until=lambda: slow.ids == [1, 2])
+        async with anyio.create_task_group() as group:
+            group.start_soon(quick.read)
+            with jobs.editing(job.id) as edit:
+                edit.move_to(JobState.STOPPING)
+            await slow.read(until=lambda: slow.ids == [1, 2, 3])
+            for step in range(20, 30):
+                tell(jobs, job, step)
+                if step == 21:
+                    with jobs.editing(job.id) as edit:
+                        edit.move_to(JobState.RUNNING)
+                while quick.ids[-1:] != [4 + step - 20 + (step >= 21)]:
+                    await anyio.sleep(0.01)
+            group.start_soon(slow.read)
+            tell(jobs, job, 30)
+            while 15 not in quick.ids:
+                await anyio.sleep(0.01)
+            finish(jobs, job)
+
+    anyio.run(scene)
+    assert quick.ids == list(range(1, 18))
+    assert slow.ids == [1, 2, 3, 6, 16, 17]
 
 
 def test_who_asks_for_more_than_there_is_keeps_nothing_from_others(jobs: JobStore, job: Job) -> None:

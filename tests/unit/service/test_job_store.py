@@ -196,3 +196,50 @@ def test_a_job_stopped_before_its_next_attempt_leaves_the_last_one_as_it_ended(s
         edit.queue_again()
         edit.move_to(JobState.STOPPED, "stopped before it started")
     assert store.get(job.id).attempts == job.attempts
+
+
+def test_the_events_of_some_kinds_come_in_order_and_go_on_from_any_of_them(store: JobStore) -> None:
+    job, other = queued(store), queued(store)
+    with store.editing(job.id) as edit:
+        for step in range(6):
+            edit.append(EventKind.PROGRESS, {"step": step})
+            edit.append(EventKind.EPOCH if step % 2 else EventKind.CHECKPOINT, {"step": step})
+    with store.editing(other.id) as edit:
+        edit.append(EventKind.EPOCH, {"step": 99})
+    kinds = [EventKind.EPOCH, EventKind.CHECKPOINT, EventKind.EPOCH]
+    expected = [event for event in store.events_after(job.id, 0) if event.kind in kinds]
+    assert len(expected) == 6
+    found = store.events_after(job.id, 0, limit=4, kinds=kinds)
+    assert found == expected[:4]
+    assert store.events_after(job.id, found[-1].sequence, kinds=kinds) == expected[4:]
+    assert store.events_after(job.id, 0, kinds=[EventKind.WARNING]) == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("kinds", [[EventKind.STATE, EventKind.END], [EventKind.STATE, EventKind.PROGRESS]])
+def test_a_page_of_some_kinds_costs_the_same_in_a_long_history(
+    database: Database, store: JobStore, kinds: list[EventKind]
+) -> None:
+    instructions = 0
+
+    def count() -> None:
+        nonlocal instructions
+        instructions += 1
+
+    with database.engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.set_progress_handler(count, 1)
+
+    def cost(events: int) -> int:
+        nonlocal instructions
+        job = queued(store)
+        with store.editing(job.id) as edit:
+            for step in range(events):
+                edit.append(EventKind.PROGRESS, {"step": step})
+            edit.move_to(JobState.STOPPED)
+        instructions = 0
+        assert store.events_after(job.id, 0, limit=10, kinds=kinds)
+        return instructions
+
+    assert cost(5000) < 2 * cost(50)

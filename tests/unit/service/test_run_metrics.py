@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import httpx
+import pytest
+
 from service.client import Client
 
 
@@ -31,3 +34,39 @@ def test_a_page_begins_after_the_step_that_was_asked_for(server, client: Client)
     job = server.begin_run()
     job.work.progress.write_text("".join(json.dumps({"step": step}) + "\n" for step in (3, 6, 8)))
     assert [line["step"] for line in client.runs.metrics(job.id, after=4)] == [6, 8]
+
+
+def test_points_are_spread_evenly_over_what_was_told_first(server, client: Client) -> None:
+    job = server.begin_run()
+    with job.work.progress.open("w") as progress:
+        for step in range(10, 510, 10):
+            progress.write(json.dumps({"step": step, "attempt": 1}) + "\n")
+        progress.write('{"step": 510, "att\n')
+        for step in range(400, 1010, 10):
+            progress.write(json.dumps({"step": step, "attempt": 2}) + "\n")
+        progress.write('{"step": 1010')
+    # A hundred lines are told first, of which 11 are nine or ten lines apart.
+    told = client.runs.curve(job.id, points=11)
+    steps = [line["step"] for line in told]
+    assert steps == [10 * (1 + place * 99 // 10) for place in range(11)]
+    assert [line["attempt"] for line in told] == [1 if step <= 500 else 2 for step in steps]
+    assert [line["step"] for line in client.runs.curve(job.id, points=2, after=55)] == [60, 1000]
+    assert [line["step"] for line in client.runs.curve(job.id, points=1)] == [1000]
+    whole = client.runs.metrics(job.id)
+    assert client.runs.curve(job.id, points=100) == client.runs.curve(job.id, points=10_000) == whole
+    assert client.runs.curve(job.id, points=5, after=1000) == []
+
+
+def test_a_line_that_is_no_json_is_passed_over(server, client: Client) -> None:
+    job = server.begin_run()
+    job.work.progress.write_bytes(b'{"step": 1}\n{"step": 2, \0\0}\n{"step": 3}\n')
+    for told in (client.runs.metrics(job.id), client.runs.curve(job.id)):
+        assert [line["step"] for line in told] == [1, 3]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_limit_and_points_exclude_each_other(server) -> None:
+    job = server.begin_run()
+    answer = httpx.get(f"{server.url}/api/v1/runs/{job.id}/metrics", params={"limit": 5, "points": 5})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_spec")
+    assert [problem["field"] for problem in answer.json()["errors"]] == ["limit", "points"]

@@ -46,7 +46,14 @@ export class DatasetView {
     this.#whole.append(
       this.#facts.element,
       section("Class balance", this.#balance.element),
-      section("Contact sheet", this.#sheet.element),
+      section(
+        "Contact sheet",
+        element(
+          "div",
+          { class: "sheet", tabindex: "0", role: "region", "aria-label": "Contact sheet" },
+          this.#sheet.element,
+        ),
+      ),
       section("Mean image", this.#mean.element),
     );
     this.element = element(
@@ -69,9 +76,9 @@ export class DatasetView {
     this.#summary.update(dataset);
     this.#delete.hidden = !isOver(dataset.state);
     const isNew = dataset.manifest && this.#manifest?.created_at !== dataset.manifest.created_at;
+    if (isNew) this.#manifest = dataset.manifest;
     if (isNew || !isOver(dataset.state) || !this.#quarantined) await this.#readQuarantine(path);
     if (!isNew) return;
-    this.#manifest = dataset.manifest;
     this.#whole.hidden = false;
     this.#show(dataset.manifest);
     await Promise.all([
@@ -107,10 +114,11 @@ export class DatasetView {
   async #readQuarantine(path) {
     const { items, total } = await read(`${path}/quarantine?limit=${QUARANTINE_PAGE}`);
     this.#quarantined = true;
+    const name = (label) => this.#manifest?.classes[label]?.name ?? String(label);
     const rows = items.map(({ path: photo, split, label, reason, detail }) => [
       photo,
       split,
-      label,
+      name(label),
       reason,
       detail,
     ]);

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from pipeline.batches.contact_sheet import contact_sheet, mean_image
+from pipeline.png import write_png
 from pipeline.shards.manifest import Manifest
 from pipeline.shards.verify import verify
 from service.cli.main import run
-from service.cli.png import write_png
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +153,7 @@ def test_a_picture_never_replaces_the_other_or_a_file_of_the_dataset(
     names = sorted(path.name for path in dataset.iterdir())
     assert {"manifest.json", "quarantine.jsonl", "train-00001.beton", "val-00000.beton"} < set(names)
     (tmp_path / "link").symlink_to(dataset)
+    names.remove("mean-image.png")
     for name in names:
         for place in (dataset / name, tmp_path / "link" / name):
             assert run(["inspect", str(dataset), "--mean-image", str(place)]) == 2
@@ -161,6 +162,34 @@ def test_a_picture_never_replaces_the_other_or_a_file_of_the_dataset(
     assert run(["inspect", str(dataset), "--mean-image", one, "--contact-sheet", one]) == 2
     assert not (tmp_path / "one.png").exists()
     assert list(verify(dataset)) == []
+
+
+def test_pictures_may_be_put_where_those_of_the_dataset_are_and_are_the_same(dataset: Path) -> None:
+    places = {name: dataset / f"{name}.png" for name in ("contact-sheet", "mean-image")}
+    prepared = {name: path.read_bytes() for name, path in places.items()}
+    for path in places.values():
+        path.unlink()
+    named = [part for name, path in places.items() for part in (f"--{name}", str(path))]
+    assert run(["inspect", str(dataset), *named]) == 0
+    assert {name: path.read_bytes() for name, path in places.items()} == prepared
+
+
+def test_verify_counts_the_photos_of_each_class_whatever_the_manifest_says(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = dataset / "manifest.json"
+    manifest = json.loads(path.read_text())
+    assert manifest["splits"]["train"]["class_counts"] == [6, 6]
+    manifest["splits"]["train"]["class_counts"] = [5, 7]
+    path.write_text(json.dumps(manifest))
+    assert run(["inspect", str(dataset), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["class_counts"]["train"] == {"circle": 6, "square": 6}
+    assert run(["inspect", str(dataset), "--verify"]) == 3
+    assert "manifest.json says otherwise how many photos of each class train has" in capsys.readouterr().err
+    for split in manifest["splits"].values():
+        del split["class_counts"]
+    path.write_text(json.dumps(manifest))
+    assert run(["inspect", str(dataset), "--verify"]) == 0
 
 
 def test_damage_is_reported_and_no_picture_made_of_it(

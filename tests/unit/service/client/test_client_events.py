@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import httpx
 import pytest
 
 from service.client import ApiError, Client, ServerUnreachableError
@@ -51,6 +52,31 @@ def test_events_come_while_the_run_goes_on(server, client: Client) -> None:
         if len(seen) == 4:
             finish(server, job.id)
     assert seen == [1, 2, 3, 4, 5, 6]
+
+
+def test_only_the_kinds_that_were_asked_for_come_and_the_end(server, client: Client) -> None:
+    job = server.begin_run()
+    seen = []
+    for event in client.runs.events(job.id, last_event_id=1, kinds=[EventKind.STATE, EventKind.EPOCH]):
+        seen.append((event.id, event.kind))
+        if len(seen) == 1:
+            write_events(server, job.id, 2)
+            with server.plane.jobs.editing(job.id) as edit:
+                edit.append(EventKind.EPOCH, {"epoch": 1})
+            finish(server, job.id)
+    assert seen == [
+        (2, EventKind.STATE),
+        (5, EventKind.EPOCH),
+        (6, EventKind.STATE),
+        (7, EventKind.END),
+    ]
+
+
+def test_a_kind_that_is_none_is_refused(server, client: Client) -> None:
+    job = server.begin_run()
+    answer = httpx.get(f"{server.url}/api/v1/runs/{job.id}/events", params={"kind": ["state", "news"]})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["errors"][0]["field"] == "kind.1"
 
 
 def resume(server, job_id: str) -> None:

@@ -64,6 +64,7 @@ def test_tensors_lie_in_storage_alone_and_older_ones_go_with_their_objects(
         "weights.safetensors",
     ] * 3
     assert list((tmp_path / "cache" / "scratch").iterdir()) == []
+    assert folder.towers_drawn() == dict.fromkeys(range(0, 16, 3), 2), "pictures stay at home"
 
 
 def test_a_run_goes_on_from_storage_to_the_weights_of_one_at_home(

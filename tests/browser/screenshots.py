@@ -34,7 +34,7 @@ PICTURES: Final = MappingProxyType(
     {
         "runs": "runs",
         "run": "run",
-        "datasets": "datasets",
+        "datasets": "dataset",
         "classify": "classify",
         "filters": "filters of a run",
         "cluster": "cluster",

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from drawn_run import heap_bytes, points_of, renderer_bytes, seconds_until_drawn
 from lone_api import lone_api
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from recorded_home import RecordedHome
 from recorded_training import EPOCHS, POINTS, STEPS, record_long_run
 from visit import Visit
@@ -64,8 +64,8 @@ def test_it_stays_within_its_memory(drawn: Page) -> None:
 def test_what_befell_it_is_told(drawn: Page) -> None:
     rows = {
         name: drawn.get_by_role("table", name=name).get_by_role("row")
-        for name in ("Attempts", "Faults and warnings", "Checkpoints")
+        for name in ("Attempts", "What befell it", "Checkpoints")
     }
     assert [rows[name].count() - 1 for name in ("Attempts", "Checkpoints")] == [2, 3]
     for what in ("out of memory, perhaps", "asked to stop", "loading.workers=2"):
-        assert rows["Faults and warnings"].filter(has_text=what).count() == 1
+        expect(rows["What befell it"].filter(has_text=what)).to_have_count(1)

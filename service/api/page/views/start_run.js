@@ -39,7 +39,7 @@ export class StartRunView {
     this.#form.offer("model.preset", names(Object.keys(presets.models)));
     this.#form.offer("recipe.preset", names(Object.keys(presets.recipes)));
     this.#form.offer("start_from.model", { "": "random weights", ...names(models.map(({ name }) => name)) });
-    this.#form.fill({ model: { preset: "alexnet" }, recipe: { preset: "paper" } });
+    this.#fill({ model: { preset: "alexnet" }, recipe: { preset: "paper" } });
     if (like) this.#fill((await read(`runs/${like}`)).spec);
     const recipe = this.#form.control("recipe.preset");
     const hint = () => this.#hint(presets.recipes[recipe.value]);

@@ -12,7 +12,7 @@ SECRETS_OF_KUBERNETES := TANDEM_TOKEN TANDEM_METRICS_TOKEN POSTGRES_PASSWORD aut
 SITE_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo compose-demo check test chaos test-compose bench-prepare peers bench-loader bench-model bench-api serving-peers bench-serving bench-cluster bench-image format env kube-env clean
+.PHONY: help setup demo compose-demo check test test-browser screenshots chaos test-compose bench-prepare peers bench-loader bench-model bench-api bench-page serving-peers bench-serving bench-cluster bench-image format env kube-env clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,12 @@ check: $(READY) ## format, lint, types and arrows
 
 test: check ## the checks, then every test
 	$(BIN)/pytest
+
+test-browser: $(READY) ## the web page in a Chromium, which fails where there is none
+	TANDEM_BROWSER=$${TANDEM_BROWSER:-chromium} $(BIN)/pytest tests/browser
+
+screenshots: $(READY) ## docs/screenshots, of a stack that has prepared, trained, published and classified
+	TANDEM_BROWSER=$${TANDEM_BROWSER:-chromium} $(BIN)/pytest -q tests/browser/screenshots.py
 
 chaos: $(READY) ## a training run killed in every way, TIMES times each (10): an hour or so
 	$(BIN)/python tests/chaos/chaos.py $(if $(TIMES),--times $(TIMES))
@@ -71,6 +77,9 @@ bench-model: $(READY) ## LRN, a training step and inference on the CPU, beside t
 
 bench-api: $(READY) ## the control plane under load, with a long history, and what it costs a training
 	$(BIN)/python tests/benchmarks/bench_api.py
+
+bench-page: $(READY) ## the web page in a Chromium: what it loads, and a run of 10,000 steps drawn
+	PYTHONPATH=tests/material $(BIN)/python tests/benchmarks/bench_page.py
 
 bench-serving: $(READY) $(SERVING_PEERS)/ready ## photos classified per second over HTTP, beside other servers (PHOTOS=folder)
 	$(BIN)/python tests/benchmarks/bench_serving.py $(if $(PHOTOS),--photos "$(PHOTOS)")

@@ -1,4 +1,4 @@
-"""One Ray for all tests that prepare photos in this process."""
+"""One Ray for all tests that prepare photos in this process, and one stack for those of the whole."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.shards.cluster import LOOPBACK_ALONE
+
+# A folder's own fixtures of the same names go before those of the stack.
+pytest_plugins = ("shared_stack",)
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ export class BarChart {
   #layout(names) {
     const few = names.length <= 30;
     const named = few
-      ? { tickvals: names.map((_, place) => place), ticktext: names.map((name) => plain(name).slice(0, 24)) }
+      ? { tickvals: names.map((_, place) => place), ticktext: names.map((name) => plain(name.slice(0, 24))) }
       : {};
     const common = { gridcolor: colour("rule"), automargin: true };
     return {

@@ -2,12 +2,15 @@
 
 import { element } from "../parts/element.js";
 import { Chart } from "./chart.js";
+import { library } from "./library.js";
 
 const AXES = {
   step: { title: { text: "Step" }, type: "linear" },
   elapsed: { title: { text: "Minutes since the run began" }, type: "linear" },
   time: { title: { text: "Time" }, type: "date" },
 };
+// Each mark is an element of its own: ten thousand take a second to draw, and half the memory.
+const MOST_MARKED = 200;
 const PALETTE = [
   { main: "series-1", other: "series-2" },
   { main: "series-3", other: "series-4" },
@@ -22,6 +25,8 @@ export class RunCharts {
   #shown = [];
 
   constructor() {
+    // While the figures are on their way; what goes wrong is said when they are drawn.
+    library().catch(() => {});
     this.axis = choice("Horizontal axis", { step: "Step", elapsed: "Time since the start", time: "Time" });
     this.smoothing = element("input", { type: "range", min: "0", max: "0.99", step: "0.01", value: "0" });
     this.logarithmic = element("input", { type: "checkbox" });
@@ -83,7 +88,7 @@ export class RunCharts {
 
   #losses({ name, history }, { main, other }) {
     const y = smoothed(history.steps.loss, Number(this.smoothing.value));
-    const validated = { ...this.#epochs(history, "val_loss"), colour: other, points: true };
+    const validated = { ...this.#epochs(history, "val_loss"), colour: other };
     return [
       { name: `${name} training`, x: this.#places(history), y, colour: main },
       { name: `${name} validation`, ...validated },
@@ -92,8 +97,8 @@ export class RunCharts {
 
   #errors({ name, history }, { main, other }) {
     return [
-      { name: `${name} top-1`, ...this.#epochs(history, "val_top1_error"), colour: main, points: true },
-      { name: `${name} top-5`, ...this.#epochs(history, "val_top5_error"), colour: other, points: true },
+      { name: `${name} top-1`, ...this.#epochs(history, "val_top1_error"), colour: main },
+      { name: `${name} top-5`, ...this.#epochs(history, "val_top5_error"), colour: other },
     ];
   }
 
@@ -113,7 +118,7 @@ export class RunCharts {
 
   #epochs({ epochs, ...history }, name) {
     const x = epochs.map(({ step, at }) => (this.axis.value === "step" ? step : this.#when(history, at)));
-    return { x, y: epochs.map((epoch) => epoch[name]) };
+    return { x, y: epochs.map((epoch) => epoch[name]), points: epochs.length <= MOST_MARKED };
   }
 
   #marks({ history, marks }) {

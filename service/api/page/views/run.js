@@ -80,8 +80,8 @@ export class RunView {
     if (this.#other && !this.#other.whole) others.push(this.#other.history);
     const grown = await Promise.all(others.map((history) => history.catchUp()));
     if (this.#other) this.#other.whole = isOver(this.#other.state);
-    if (first || grown.includes(true)) await this.#draw();
     if (first || !isOver(run.state)) this.#listen(this.#history);
+    if (first || grown.includes(true)) await this.#draw();
   }
 
   #layout(id) {

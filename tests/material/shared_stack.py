@@ -1,4 +1,4 @@
-"""One real stack (Ray, serving, API) for all integration tests, in a home of its own."""
+"""One real stack (Ray, serving, API) for all tests that ask for it, in a home of its own."""
 
 from __future__ import annotations
 

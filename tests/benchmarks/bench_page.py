@@ -1,0 +1,125 @@
+"""`make bench-page`: the web page in a headless Chromium, over a control plane on loopback.
+
+first view: the list of runs, sixty of them, from the navigation until the reader can use it, and the bytes
+that came for it, the chart library's apart. long run: a run with 50,000 points, from the navigation until all
+of them are drawn, and the memory that they take. Each turn begins with nothing cached. A table goes to
+stderr; the last line of stdout is one JSON object. Exits 1 when a figure is not held.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from chromium import MISSING, chromium, chromium_program
+from drawn_run import heap_bytes, renderer_bytes, seconds_until_drawn
+from figures import median, report
+from lone_api import lone_api
+from playwright.sync_api import Browser, CDPSession
+from recorded_home import RecordedHome
+from recorded_training import POINTS, record_long_run
+
+from service.domain.state import JobState
+
+SHORT_RUNS = 60
+CHART_LIBRARY = "plotly"
+TARGETS = {
+    "first_view_bytes_without_chart_library": (1e6, "at most"),
+    "first_view_interactive_seconds": (1.0, "at most"),
+    "long_run_drawn_seconds": (1.0, "at most"),
+    "long_run_heap_bytes": (200e6, "at most"),
+}
+INTERACTIVE = """
+  () => document.readyState === "complete" && document.querySelector('main a[href*="#/runs/"]') &&
+    new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(() => shown(performance.now()))))
+"""
+
+Turn = dict[str, float]
+
+
+class Received:
+    """The bytes of each answer as they came over the network, headers too."""
+
+    def __init__(self, session: CDPSession) -> None:
+        self._urls: dict[str, str] = {}
+        self.bytes_of: dict[str, int] = {}
+        session.on("Network.responseReceived", self._note)
+        session.on("Network.loadingFinished", self._count)
+        session.send("Network.enable")
+
+    def total(self, *, chart_library: bool) -> int:
+        return sum(size for url, size in self.bytes_of.items() if (CHART_LIBRARY in url) is chart_library)
+
+    def _note(self, event: dict[str, Any]) -> None:
+        self._urls[event["requestId"]] = event["response"]["url"]
+
+    def _count(self, event: dict[str, Any]) -> None:
+        url = self._urls[event["requestId"]]
+        self.bytes_of[url] = self.bytes_of.get(url, 0) + event["encodedDataLength"]
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rounds", type=int, default=5, help="turns that each view takes")
+    options = arguments.parse_args()
+    program = chromium_program()
+    if program is None:
+        raise SystemExit(MISSING)
+    first: list[Turn] = []
+    long: list[Turn] = []
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        run_id = record(home)
+        with lone_api(home) as api, chromium(program) as browser:
+            for _ in range(options.rounds):
+                first.append(first_view(browser, api.url))
+                long.append(long_run(browser, api.url, run_id))
+    figures = {
+        "first_view_bytes_without_chart_library": median(first, "bytes"),
+        "first_view_interactive_seconds": median(first, "seconds"),
+        "long_run_drawn_seconds": median(long, "seconds"),
+        "long_run_heap_bytes": median(long, "heap_bytes"),
+    }
+    return report("page", {"first view": first, "long run": long}, figures, TARGETS)
+
+
+def record(home: Path) -> str:
+    """The long run's id, which is older than the short ones."""
+    with RecordedHome(home) as recorded:
+        run_id = record_long_run(recorded)
+        for number in range(SHORT_RUNS):
+            run = recorded.add_run("paints", 4, name=f"short {number}")
+            run.begin()
+            run.move_to(JobState.SUCCEEDED)
+    return run_id
+
+
+def first_view(browser: Browser, url: str) -> Turn:
+    with browser.new_context() as context:
+        page = context.new_page()
+        received = Received(context.new_cdp_session(page))
+        page.goto(f"{url}/#/runs", wait_until="commit")
+        milliseconds = page.wait_for_function(INTERACTIVE, polling="raf").json_value()
+        return {
+            "seconds": milliseconds / 1000,
+            "bytes": received.total(chart_library=False),
+            "chart_library_bytes": received.total(chart_library=True),
+        }
+
+
+def long_run(browser: Browser, url: str, run_id: str) -> Turn:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{url}/#/runs/{run_id}", wait_until="commit")
+        return {
+            "seconds": seconds_until_drawn(page, POINTS),
+            "heap_bytes": heap_bytes(page),
+            "renderer_bytes": renderer_bytes(page),
+        }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

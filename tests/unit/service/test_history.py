@@ -81,23 +81,36 @@ def test_a_line_cut_short_by_a_fallen_writer_does_not_swallow_the_next(store: Jo
     assert look(store, job.id).progress["step"] == 5
 
 
-def test_validation_errors_stay_in_the_progress_of_the_steps_that_follow(store: JobStore, job: Job) -> None:
-    epoch = EpochLine(
-        at="t",
-        epoch=0,
-        step=5,
+def epoch_line(number: int, top1_error: float) -> EpochLine:
+    return EpochLine(
+        at=f"2026-01-01T00:00:0{number}+00:00",
+        epoch=number,
+        step=5 * number,
         train_loss=1.0,
         val_loss=1.0,
-        val_top1_error=0.4,
+        val_top1_error=top1_error,
         val_top5_error=0.1,
         val_samples=10,
         seconds=1.0,
     )
-    LineFile(job.work.events).append(epoch)
+
+
+def test_validation_errors_stay_in_the_progress_of_the_steps_that_follow(store: JobStore, job: Job) -> None:
+    LineFile(job.work.events).append(epoch_line(1, 0.4))
     look(store, job.id)
     LineFile(job.work.progress).append(step(6))
     progress = look(store, job.id).progress
     assert (progress["step"], progress["val_top1_error"], progress["val_top5_error"]) == (6, 0.4, 0.1)
+
+
+def test_the_best_error_stays_while_later_epochs_do_worse(store: JobStore, job: Job) -> None:
+    events = LineFile(job.work.events)
+    best = []
+    for number, error in enumerate((0.4, 0.3, 0.5), start=1):
+        events.append(epoch_line(number, error))
+        best.append(look(store, job.id).progress["best_val_top1_error"])
+    assert best == [0.4, 0.3, 0.3]
+    assert look(store, job.id).progress["val_top1_error"] == 0.5
 
 
 def test_a_warning_becomes_an_event_with_what_to_try(store: JobStore, job: Job) -> None:

@@ -19,7 +19,8 @@ const PALETTE = [
 export class RunCharts {
   #loss = new Chart("Loss");
   #error = new Chart("Validation error", { tickformat: ".0%", rangemode: "tozero" });
-  #rate = new Chart("Learning rate", { exponentformat: "power" });
+  // Not as powers: Plotly raises exponents by a style attribute, which the page's policy refuses.
+  #rate = new Chart("Learning rate", { exponentformat: "e" });
   #pace = new Chart("Images per second", { rangemode: "tozero" });
   #all = [this.#loss, this.#error, this.#rate, this.#pace];
   #shown = [];

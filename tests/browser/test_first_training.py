@@ -55,7 +55,8 @@ def see_more_points(page: Page) -> None:
 def test_a_run_is_started_watched_stopped_resumed_published_and_asked(
     stack: Stack, client: Client, dataset: str, photos: Path, visit: Callable[..., Visit]
 ) -> None:
-    page = visit(stack.url).go("#/runs")
+    seen = visit(stack.url)
+    page = seen.go("#/runs")
     page.get_by_role("link", name="Start a run").click()
     page.get_by_label(re.compile("^Dataset")).select_option(dataset)
     page.get_by_label("Name", exact=True).fill("first")
@@ -94,8 +95,9 @@ def test_a_run_is_started_watched_stopped_resumed_published_and_asked(
 
     photo = photos / "val" / "blue" / "003.jpg"
     page.get_by_role("link", name="Classify").click()
-    drop(page, photo)
-    answer = client.classify([photo], model="first").predictions[0].top_k
-    shown = page.get_by_role("list").filter(has_text=answer[0].label).get_by_role("listitem")
-    expect(shown.first).to_contain_text(answer[0].label)
-    assert shown.count() == len(answer)
+    # The training photos are being indexed, and the page says so.
+    with seen.tolerating("status of 409.*/similar"):
+        drop(page, photo)
+        likely = page.get_by_role("list").filter(has_text="%").last.get_by_role("listitem")
+        answer = client.classify([photo], model="first").predictions[0].top_k
+        expect(likely).to_contain_text([guess.label for guess in answer])

@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.cluster]
 
 def test_a_photo_from_the_camera_is_answered(course: WholeCourse, visit: Callable[..., Visit]) -> None:
     page = visit(course.url).go("#/classify")
+    page.get_by_label("Model").select_option("shown/versions/1")
     page.get_by_role("button", name="Use the camera").click()
     page.get_by_role("button", name="Take the photo").click()
     expect(page.get_by_role("list").filter(has_text="%").last.get_by_role("listitem")).to_have_count(4)

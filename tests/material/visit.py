@@ -20,6 +20,8 @@ OUTAGE: Final = (
 _QUIET_SECONDS: Final = 0.4
 # A page may give up what it asked for itself: a search that another has overtaken, a stream it leaves.
 _GIVEN_UP: Final = "net::ERR_ABORTED"
+# The browser drops its connections when an interface of the machine comes or goes, as that of a container.
+_NETWORK_CHANGED: Final = "net::ERR_NETWORK_CHANGED"
 _TELL_OF_POLICY: Final = """
 addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI, sourceFile, lineNumber }) => {
   console.error(`policy: ${effectiveDirective} blocked ${blockedURI} (${sourceFile}:${lineNumber})`);
@@ -40,6 +42,7 @@ class Visit:
         self.console: list[str] = []
         self._tolerated: list[re.Pattern[str]] = []
         self._heard_at = time.monotonic()
+        self._network_changed = False
         self._context = browser.new_context(**options)
         self._context.add_init_script(_TELL_OF_POLICY)
         self.page: Page = self._context.new_page()
@@ -52,7 +55,10 @@ class Visit:
 
     def go(self, route: str = "") -> Page:
         """Opens one of the page's routes, `#/runs` say, as a link or a bookmark does."""
-        self.page.goto(f"{self.url}/{route}")
+        self._network_changed = True
+        while self._network_changed:
+            self._network_changed = False
+            self.page.goto(f"{self.url}/{route}")
         return self.page
 
     def settle(self) -> Page:
@@ -107,5 +113,7 @@ class Visit:
             self._complain(f"failed: {request.method} {request.url}: {request.failure}")
 
     def _complain(self, complaint: str) -> None:
-        if not any(pattern.search(complaint) for pattern in self._tolerated):
+        if _NETWORK_CHANGED in complaint:
+            self._network_changed = True
+        elif not any(pattern.search(complaint) for pattern in self._tolerated):
             self.complaints.append(complaint)

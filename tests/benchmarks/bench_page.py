@@ -2,8 +2,9 @@
 
 first view: the list of runs, sixty of them, from the navigation until the reader can use it, and the bytes
 that came for it, the chart library's apart. long run: a run with 50,000 points, from the navigation until all
-of them are drawn, and the memory that they take. Each turn begins with nothing cached. A table goes to
-stderr; the last line of stdout is one JSON object. Exits 1 when a figure is not held.
+of them are drawn, and the memory that they take. Each turn begins with nothing cached, but for those of the
+long run's later visits, in a browser that has loaded the charts' library and kept it compiled. A table goes
+to stderr; the last line of stdout is one JSON object. Exits 1 when a figure is not held.
 """
 
 from __future__ import annotations
@@ -14,22 +15,27 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from chromium import MISSING, chromium, chromium_program
+from chromium import MISSING, chromium, chromium_program, remembering_chromium
 from drawn_run import heap_bytes, renderer_bytes, seconds_until_drawn
 from figures import median, report
 from lone_api import lone_api
-from playwright.sync_api import Browser, CDPSession
+from playwright.sync_api import Browser, BrowserContext, CDPSession
 from recorded_home import RecordedHome
 from recorded_training import POINTS, record_long_run
 
 from service.domain.state import JobState
 
 SHORT_RUNS = 60
+# A browser keeps a script compiled when it has met it a third time.
+VISITS_BEFORE = 3
+# It is written to the folder a moment after the page is drawn.
+KEEPING_MILLISECONDS = 2000
 CHART_LIBRARY = "plotly"
 TARGETS = {
     "first_view_bytes_without_chart_library": (1e6, "at most"),
     "first_view_interactive_seconds": (1.0, "at most"),
     "long_run_drawn_seconds": (1.0, "at most"),
+    "long_run_drawn_seconds_at_later_visits": (1.0, "at most"),
     "long_run_heap_bytes": (200e6, "at most"),
 }
 INTERACTIVE = """
@@ -70,20 +76,29 @@ def main() -> int:
         raise SystemExit(MISSING)
     first: list[Turn] = []
     long: list[Turn] = []
+    later: list[Turn] = []
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         run_id = record(home)
-        with lone_api(home) as api, chromium(program) as browser:
-            for _ in range(options.rounds):
-                first.append(first_view(browser, api.url))
-                long.append(long_run(browser, api.url, run_id))
+        with lone_api(home) as api:
+            with chromium(program) as browser:
+                for _ in range(options.rounds):
+                    first.append(first_view(browser, api.url))
+                    with browser.new_context() as context:
+                        long.append(long_run(context, api.url, run_id))
+            with remembering_chromium(program, Path(folder) / "browser") as context:
+                for _ in range(VISITS_BEFORE + options.rounds):
+                    later.append(long_run(context, api.url, run_id))
+    del later[:VISITS_BEFORE]
     figures = {
         "first_view_bytes_without_chart_library": median(first, "bytes"),
         "first_view_interactive_seconds": median(first, "seconds"),
         "long_run_drawn_seconds": median(long, "seconds"),
+        "long_run_drawn_seconds_at_later_visits": median(later, "seconds"),
         "long_run_heap_bytes": median(long, "heap_bytes"),
     }
-    return report("page", {"first view": first, "long run": long}, figures, TARGETS)
+    contenders = {"first view": first, "long run": long, "long run, later visits": later}
+    return report("page", contenders, figures, TARGETS)
 
 
 def record(home: Path) -> str:
@@ -110,15 +125,16 @@ def first_view(browser: Browser, url: str) -> Turn:
         }
 
 
-def long_run(browser: Browser, url: str, run_id: str) -> Turn:
-    with browser.new_context() as context:
-        page = context.new_page()
+def long_run(context: BrowserContext, url: str, run_id: str) -> Turn:
+    with context.new_page() as page:
         page.goto(f"{url}/#/runs/{run_id}", wait_until="commit")
-        return {
+        turn = {
             "seconds": seconds_until_drawn(page, POINTS),
             "heap_bytes": heap_bytes(page),
             "renderer_bytes": renderer_bytes(page),
         }
+        page.wait_for_timeout(KEEPING_MILLISECONDS)
+        return turn
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ def answer(dataset: Dataset) -> DatasetAnswer:
         name=dataset.name,
         state=dataset.state,
         reason=dataset.job.reason if dataset.job else None,
+        spec=dataset.job.spec if dataset.job else None,
         progress=PreparationProgress.model_validate(dataset.job.progress if dataset.job else {}),
         manifest=dataset.manifest.model_dump(mode="json") if dataset.manifest else None,
     )

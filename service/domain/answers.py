@@ -145,11 +145,15 @@ class PreparationProgress(Answer):
 
 
 class Dataset(Answer):
-    """A dataset and the preparation that makes it; `manifest` is there once it is whole."""
+    """A dataset and the preparation that makes it; `manifest` is there once it is whole.
+
+    `spec` is what was asked for; None where nobody asked this service.
+    """
 
     name: str
     state: JobState
     reason: str | None = None
+    spec: dict[str, Any] | None = None
     progress: PreparationProgress = PreparationProgress()
     manifest: dict[str, Any] | None = None
 

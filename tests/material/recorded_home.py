@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from PIL import Image
+
 from model.config import ModelConfig
 from model.learning.recipe import RecipeConfig
+from model.published import ColourStatistics, DatasetOrigin, Label, PublishedModel
 from pipeline.shards.manifest import MANIFEST_FILE, Manifest
+from pipeline.shards.pictures import PICTURE_FILES
 from pipeline.shards.record import QUARANTINE_FILE, QuarantinedPhoto, ledger
 from service.domain.events import Line, PrepareLine, StepLine
 from service.domain.job_folder import JobFolder, checkpoint_name
@@ -20,6 +25,7 @@ from service.operations.history import read_news, record
 from service.settings import Settings
 from service.store.database import Database
 from service.store.jobs import JobStore, new_job_id
+from service.store.models import ModelStore
 
 CHECKSUM = "0" * 32
 PHOTOS = 640
@@ -71,6 +77,17 @@ class RecordedHome:
         folder.mkdir()
         (folder / QUARANTINE_FILE).write_text(ledger(quarantined))
         (folder / MANIFEST_FILE).write_text(manifest.model_dump_json())
+
+    def draw(self, dataset: str) -> None:
+        """Both pictures of a dataset, which are of nothing."""
+        for file in PICTURE_FILES:
+            _draw(self.settings.datasets / dataset / file)
+
+    def add_version(self, model: str) -> int:
+        """The next version of a model, as far as its description; gives its number."""
+        store = ModelStore(self.settings.models)
+        with store.candidate() as folder:
+            return store.adopt(folder, _published(model)).version
 
     def add_run(self, dataset: str, classes: int, name: str | None = None, **spec: Any) -> RecordedRun:
         """A run that is queued; `spec` are further fields of its specification."""
@@ -149,3 +166,32 @@ class RecordedRun:
         folder.mkdir()
         for name in ("weights.safetensors", "trainer.safetensors", "checkpoint.json"):
             (folder / name).write_bytes(bytes(1000))
+
+    def draw_filters(self, step: int, towers: int = 2) -> None:
+        """Pictures of a step's kernels, which are of nothing."""
+        for tower in range(towers):
+            picture = self.folder.filter_picture(step, tower)
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            _draw(picture)
+
+
+def _published(model: str) -> PublishedModel:
+    zeros = (0.0,) * 3
+    return PublishedModel(
+        name=model,
+        version=0,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        architecture=ModelConfig.preset("alexnet-tiny", num_classes=2),
+        image_size=72,
+        labels=tuple(Label(index=index, id=str(index), name=str(index)) for index in range(2)),
+        statistics=ColourStatistics(channel_mean=zeros, pca_eigenvalues=zeros, pca_eigenvectors=(zeros,) * 3),
+        dataset=DatasetOrigin(name="paints", checksum=CHECKSUM),
+        metrics={"val_top1_error": 0.25},
+        run_id="run-0",
+        step=1,
+        weights_sha256="f" * 64,
+    )
+
+
+def _draw(path: Path) -> None:
+    Image.new("RGB", (32, 32), "gray").save(path)

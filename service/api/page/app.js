@@ -2,6 +2,8 @@
 
 import { Refusal } from "./data/api.js";
 import { forgetToken, token } from "./data/token.js";
+import { closeDialogs } from "./parts/modal.js";
+import { notice, tell } from "./parts/notice.js";
 import { ClassifyView } from "./views/classify.js";
 import { ClusterView } from "./views/cluster.js";
 import { DatasetView } from "./views/dataset.js";
@@ -13,6 +15,7 @@ import { RunsView } from "./views/runs.js";
 import { StartRunView } from "./views/start_run.js";
 
 const PAUSE_MILLISECONDS = 2000;
+const LONGEST_PAUSE_MILLISECONDS = 30_000;
 
 // Of each address: its view, the one for something in it, and which link of the head it belongs to.
 const VIEWS = {
@@ -32,15 +35,33 @@ const say = (text) => {
   if (message.textContent !== text) message.textContent = text;
 };
 
+/** What the address names: a view, and what it is to show. */
+function addressed() {
+  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
+  const [name, id] = parts(path);
+  const { all, one, under } = VIEWS[Object.hasOwn(VIEWS, name) ? name : "runs"];
+  return { View: id && one ? one : all, under, id, query: new URLSearchParams(query) };
+}
+
+function parts(path) {
+  try {
+    return path.split("/").map(decodeURIComponent);
+  } catch {
+    // Such as "%E0", which is no text.
+    return [];
+  }
+}
+
 function show() {
   leaving.abort();
   leaving = new AbortController();
-  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
-  const [name, id] = path.split("/").map(decodeURIComponent);
-  const { all, one, under } = VIEWS[name] ?? VIEWS.runs;
-  const { signal } = leaving;
-  const view = new (id && one ? one : all)({ id, query: new URLSearchParams(query), say, signal });
+  closeDialogs();
+  tell();
   say("");
+  const { signal } = leaving;
+  const { View, under, ...named } = addressed();
+  // A view may go on for a while after it was left, with nobody to listen.
+  const view = new View({ ...named, say: (text) => signal.aborted || say(text), signal });
   main.replaceChildren(view.element);
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#/${under}`) link.setAttribute("aria-current", "page");
@@ -49,9 +70,13 @@ function show() {
   keepFresh(view, signal);
 }
 
-/** Refreshes a view until it is left: at once, and then as long as someone looks at the page. */
+/**
+ * Refreshes a view until it is left: at once, and then as long as someone looks at the page. A view that does
+ * not change soon has a longer `pause`, and so has one that is in trouble.
+ */
 async function keepFresh(view, signal) {
   let silent = false;
+  let pause = PAUSE_MILLISECONDS;
   while (!signal.aborted) {
     if (!document.hidden) {
       const trouble = await view.refresh().then(
@@ -62,13 +87,15 @@ async function keepFresh(view, signal) {
       if (trouble) say(trouble instanceof Refusal ? trouble.message : `${trouble.message}. Trying again …`);
       else if (silent) say("");
       silent = trouble !== null;
+      pause = trouble ? Math.min(2 * pause, LONGEST_PAUSE_MILLISECONDS) : (view.pause ?? PAUSE_MILLISECONDS);
       document.title = `${view.title} · Tandem`;
       forget.hidden = token() === null;
     }
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
 
+main.before(notice);
 forget.addEventListener("click", forgetToken);
 document.getElementById("skip").addEventListener("click", () => main.focus());
 addEventListener("hashchange", () => {

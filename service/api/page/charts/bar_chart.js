@@ -9,6 +9,7 @@ const COLOURS = ["series-1", "series-2", "series-3"];
 
 export class BarChart {
   #plotly = null;
+  #closed = false;
 
   constructor(title) {
     this.title = title;
@@ -38,7 +39,9 @@ export class BarChart {
       hovertemplate: "%{text}: %{y}",
       marker: { color: colour(COLOURS[place % COLOURS.length]) },
     }));
-    this.#plotly = await library();
+    const plotly = await library();
+    if (this.#closed) return;
+    this.#plotly = plotly;
     await this.#plotly.react(this.canvas, bars, this.#layout(names), {
       displayModeBar: false,
       responsive: true,
@@ -46,6 +49,7 @@ export class BarChart {
   }
 
   close() {
+    this.#closed = true;
     this.#plotly?.purge(this.canvas);
   }
 

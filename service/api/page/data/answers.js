@@ -4,6 +4,8 @@ import { Refusal, request } from "./api.js";
 
 // As many classes as ImageNet has: the true one may be far down.
 const CLASSES = 1000;
+// A photo may have to wait for its turn, and for the version that is to look at it.
+const PATIENCE_MILLISECONDS = 120_000;
 
 /** {model, version, top_k}: all classes, likeliest first. `model` is below models/, or "" for the default. */
 export async function classify(photo, model, views, signal) {
@@ -26,5 +28,6 @@ export async function similar(photo, { model, version }, signal) {
 async function ask(path, photo, signal) {
   const body = new FormData();
   body.append("file", photo);
-  return (await request(path, { method: "POST", body, signal })).json();
+  const patience = PATIENCE_MILLISECONDS;
+  return (await request(path, { method: "POST", body, signal, patience })).json();
 }

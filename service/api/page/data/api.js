@@ -1,9 +1,12 @@
 // Requests to the API that served this page: the token, and errors as people should read them.
 
+import { fetchPatiently } from "./patience.js";
 import { askForToken, token } from "./token.js";
 
 const BASE = "api/v1/";
 const PATIENCE_MILLISECONDS = 10_000;
+// What is sent may have to wait for the cluster, or for others who change the same.
+const SENDING_PATIENCE_MILLISECONDS = 30_000;
 
 /** What the API refused: its message is for people, and `fields` are those it is about, {field, message}. */
 export class Refusal extends Error {
@@ -16,15 +19,17 @@ export class Refusal extends Error {
 
 /**
  * Fetches below api/v1/; asks for the token and tries again for as long as the answer is 401.
- * Throws a `Refusal`, or an Error where nobody answers.
+ * Throws a `Refusal`, or an Error where nobody answers: within `patience` milliseconds, where it is given.
  */
 export async function request(path, { patience, ...options } = {}) {
   for (;;) {
     const sent = token();
     const headers = { ...options.headers, ...(sent && { Authorization: `Bearer ${sent}` }) };
-    // The time people take to find their token is not the server's.
-    const signal = patience ? AbortSignal.timeout(patience) : options.signal;
-    const answer = await fetch(BASE + path, { ...options, headers, signal }).catch(() => {
+    // For each try anew: the time people take to find their token is not the server's.
+    const fetching = patience
+      ? fetchPatiently(BASE + path, { ...options, headers, patience })
+      : fetch(BASE + path, { ...options, headers });
+    const answer = await fetching.catch(() => {
       throw new Error("The server does not answer");
     });
     if (answer.ok) return answer;
@@ -48,7 +53,8 @@ export async function picture(path) {
 export async function send(method, path, body, headers = {}) {
   const options = body === undefined ? {} : { body: JSON.stringify(body) };
   const sent = body === undefined ? headers : { "Content-Type": "application/json", ...headers };
-  const answer = await request(path, { method, headers: sent, ...options });
+  const patience = SENDING_PATIENCE_MILLISECONDS;
+  const answer = await request(path, { method, headers: sent, patience, ...options });
   return answer.status === 204 ? null : answer.json();
 }
 

@@ -2,23 +2,32 @@
 
 const PHOTO = /\.(jpe?g|png|gif|bmp|webp|tiff?)$/i;
 
-/** To be called while the drop is handled: what was dropped is out of reach afterwards. */
+/**
+ * To be called while the drop is handled: what was dropped is out of reach afterwards. Gives photos as they
+ * are asked for, so that no more of a folder is read than is wanted; {unread: name} is one that cannot be.
+ */
 export function dropped({ items, files }) {
   const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.some((entry) => entry.isDirectory))
-    return Promise.resolve([...files].map((file) => ({ file })));
-  return Promise.all(entries.map((entry) => photosIn(entry))).then((found) => found.flat());
+  if (!entries.some((entry) => entry.isDirectory)) return [...files].map((file) => ({ file }));
+  return photosOf(entries);
 }
 
-async function photosIn(entry, folder) {
-  if (entry.isFile) {
-    if (folder !== undefined && !PHOTO.test(entry.name)) return [];
-    return [{ file: await new Promise((resolve, reject) => entry.file(resolve, reject)), folder }];
+async function* photosOf(entries, folder) {
+  for (const entry of entries) {
+    try {
+      if (entry.isDirectory) yield* photosIn(entry);
+      else if (folder === undefined || PHOTO.test(entry.name)) yield { file: await fileOf(entry), folder };
+    } catch {
+      yield { unread: entry.name };
+    }
   }
-  const reader = entry.createReader();
-  const found = [];
+}
+
+async function* photosIn(directory) {
+  const reader = directory.createReader();
   // A browser tells of a hundred at a time.
   for (let some; (some = await new Promise((...done) => reader.readEntries(...done))).length;)
-    found.push(...some);
-  return (await Promise.all(found.map((inside) => photosIn(inside, entry.name)))).flat();
+    yield* photosOf(some, directory.name);
 }
+
+const fileOf = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));

@@ -1,6 +1,7 @@
 // The token that requests carry: asked for once, when the server first refuses.
 
 import { element } from "../parts/element.js";
+import { closeDialogs } from "../parts/modal.js";
 
 // One origin may serve several of these pages, each behind a prefix of its own.
 const KEY = `tandem-token:${location.pathname}`;
@@ -46,6 +47,8 @@ async function ask(reason) {
     element("p", { id: "token-why", class: "quiet" }, reason),
   );
   const main = document.querySelector("main");
+  // A dialog would keep the keyboard from the form.
+  closeDialogs();
   main.before(form);
   main.hidden = true;
   input.focus();

@@ -14,11 +14,12 @@ export class Answer {
   #truth = element("p", { class: "quiet", hidden: true });
   #nearest = element("ul", { class: "nearest" });
   #addresses = [];
+  #closed = false;
 
-  constructor(photo, signal) {
+  constructor(photo) {
     this.#photo = photo;
     this.#image = element("img", { src: this.#address(photo.file), alt: photo.file.name });
-    this.#image.addEventListener("error", () => (this.#image.hidden = true), { signal });
+    this.#image.addEventListener("error", () => (this.#image.hidden = true));
     write(this.#about, `Looking at ${photo.file.name} …`);
     this.element = element(
       "li",
@@ -27,26 +28,23 @@ export class Answer {
       element("div", {}, this.#about, this.#bars, this.#truth),
       this.#nearest,
     );
-    signal.addEventListener("abort", () =>
-      this.#addresses.forEach((address) => URL.revokeObjectURL(address)),
-    );
   }
 
   /** `likely` are all classes, likeliest first: the true one is shown wherever it stands among them. */
   show({ model, version, top_k: likely }) {
     const names = classInName(this.#photo);
-    const rank = likely.findIndex(({ id }) => names.includes(id));
+    const ranks = names.map((name) => likely.findIndex(({ id }) => id === name));
+    const rank = ranks.find((place) => place >= 0) ?? -1;
     const shown = likely.filter((_, place) => place < BARS || place === rank);
     write(this.#about, `${this.#photo.file.name}, by ${model}, version ${version}`);
     this.#bars.replaceChildren(...shown.map((one) => bar(one, one === likely[rank])));
-    if (rank >= 0)
-      write(
-        this.#truth,
-        `✓ the class that its ${this.#photo.folder ? "folder" : "name"} tells, at rank ${rank + 1}`,
-      );
+    if (rank < 0) return;
+    const told = likely[rank].id === this.#photo.folder ? "folder" : "name";
+    write(this.#truth, `✓ the class that its ${told} tells, at rank ${rank + 1}`);
   }
 
   showNearest({ nearest, reason }) {
+    if (this.#closed) return;
     if (reason) return this.#nearest.replaceChildren(element("li", { class: "quiet" }, reason));
     const shown = nearest.map(({ label, distance, thumbnail }) => {
       const bytes = Uint8Array.from(atob(thumbnail.b64), (letter) => letter.charCodeAt(0));
@@ -63,6 +61,13 @@ export class Answer {
   refuse(reason) {
     write(this.#about, `${this.#photo.file.name}: ${reason}`);
     this.#about.className = "reason";
+  }
+
+  /** Takes it out of the page, and out of memory. */
+  close() {
+    this.#closed = true;
+    this.element.remove();
+    this.#addresses.forEach((address) => URL.revokeObjectURL(address));
   }
 
   #address(blob) {

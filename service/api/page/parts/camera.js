@@ -1,5 +1,6 @@
 // A photo from the reader's camera: shown while it looks, taken at a press, and switched off after it.
 
+import { actionButton } from "./action.js";
 import { element } from "./element.js";
 
 export class Camera {
@@ -12,18 +13,19 @@ export class Camera {
   });
   #taken;
   #say;
+  #signal;
   #start;
   #take;
 
   constructor({ taken, say, signal }) {
     this.#taken = taken;
     this.#say = say;
-    this.#start = element("button", { type: "button", onclick: () => this.#open() }, "Use the camera");
-    this.#take = element(
-      "button",
-      { type: "button", class: "main", hidden: true, onclick: () => this.#shoot() },
-      "Take the photo",
-    );
+    this.#signal = signal;
+    this.#start = actionButton("Use the camera", (meanwhile) => meanwhile(() => this.#open()), say);
+    this.#take = actionButton("Take the photo", (meanwhile) => meanwhile(() => this.#shoot()), say, {
+      class: "main",
+      hidden: true,
+    });
     this.element = element("div", { class: "camera" }, this.#start, this.#take, this.#video);
     signal.addEventListener("abort", () => this.#close());
   }
@@ -34,12 +36,15 @@ export class Camera {
       // Browsers have it on loopback and under https alone.
       if (!navigator.mediaDevices) throw new Error("open this page under https, or on this machine itself");
       this.#stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+      // People take their time to allow it, and may have gone elsewhere.
+      if (this.#signal.aborted) return this.#close();
+      this.#video.srcObject = this.#stream;
+      await this.#video.play();
     } catch (error) {
+      this.#close();
       return this.#say(`No camera: ${error.message}`);
     }
-    this.#video.srcObject = this.#stream;
-    await this.#video.play();
-    this.#show(true);
+    this.#show(this.#stream !== null);
   }
 
   async #shoot() {

@@ -2,11 +2,12 @@
 
 import { element } from "./element.js";
 import { Form } from "./form.js";
+import { openDialog } from "./modal.js";
 
 /** Resolves to whether the reader said yes. */
 export function confirmed(question, yes) {
   return new Promise((resolve) => {
-    const dialog = open(question, (shown) => [
+    const dialog = openDialog(question, (shown) => [
       element(
         "div",
         { class: "line end" },
@@ -18,27 +19,28 @@ export function confirmed(question, yes) {
   });
 }
 
-/** A form in a dialog; resolves once its request was done, or the dialog was left. */
+/**
+ * A form in a dialog; resolves to what its request gave, or to null where the dialog was left before one.
+ * Rejects where the request fails and the dialog, which would say so, was left meanwhile.
+ */
 export function asked(question, groups, submit, send, body = {}) {
   return new Promise((resolve) => {
-    const dialog = open(question, (shown) => {
+    let sending = null;
+    const dialog = openDialog(question, (shown) => {
       const form = new Form(groups, submit, async (filled) => {
-        await send(filled);
+        sending = send(filled);
+        try {
+          await sending;
+        } catch (error) {
+          if (shown.open) sending = null;
+          throw error;
+        }
         shown.close();
       });
       form.fill(body);
       const leave = element("button", { type: "button", onclick: () => shown.close() }, "Leave it");
       return [form.element, leave];
     });
-    dialog.addEventListener("close", resolve);
+    dialog.addEventListener("close", () => resolve(sending));
   });
-}
-
-function open(question, fill) {
-  const dialog = element("dialog", { "aria-labelledby": "question" });
-  dialog.append(element("h2", { id: "question" }, question), ...fill(dialog));
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
-  return dialog;
 }

@@ -5,12 +5,13 @@ import { element, write } from "./element.js";
 
 // What is no number goes out as it was written: the API says so at its field.
 const number = (text) => (Number.isNaN(Number(text)) ? text : Number(text));
-const PARSERS = { text: String, choice: String, number, json: JSON.parse };
+const PARSERS = { text: String, choice: String, number, number_or_name: number, json: JSON.parse };
 
 let forms = 0;
 
 export class Form {
   #fields = new Map();
+  #touched = new Set();
   #number = forms++;
   #send;
   #button;
@@ -33,6 +34,7 @@ export class Form {
       this.#refused,
       this.#button,
     );
+    this.element.addEventListener("input", ({ target }) => this.#touched.add(target.name));
     this.element.addEventListener("submit", (told) => (told.preventDefault(), this.#submit()));
   }
 
@@ -49,9 +51,10 @@ export class Form {
     if (chosen in choices) control.value = chosen;
   }
 
-  /** Fills fields from a body like the one that is sent. */
+  /** Fills fields from a body like the one that is sent, but for those that the reader has touched. */
   fill(body) {
     for (const [path, { control, kind }] of this.#fields) {
+      if (this.#touched.has(path)) continue;
       const value = path.split(".").reduce((part, name) => part?.[name], body);
       if (kind === "json") control.value = this.#rest(path, value ?? {});
       else if (value !== undefined && value !== null) control.value = String(value);
@@ -74,11 +77,13 @@ export class Form {
   #field({ path, label, kind, choices = {}, hint, required, placeholder }) {
     const id = `form-${this.#number}-${path}`;
     const described = { id, name: path, "aria-describedby": `${id}-hint ${id}-fault`, required, placeholder };
+    const text = () => element("input", { ...described, autocomplete: "off", spellcheck: "false" });
     const control = {
       choice: () => element("select", described, ...options(choices)),
       json: () => element("textarea", { ...described, rows: 3, spellcheck: "false" }),
       number: () => element("input", { ...described, inputmode: "decimal", autocomplete: "off" }),
-      text: () => element("input", { ...described, autocomplete: "off", spellcheck: "false" }),
+      number_or_name: text,
+      text,
     }[kind]();
     const fault = element("p", { id: `${id}-fault`, class: "reason", hidden: true });
     this.#fields.set(path, { control, kind, fault, label });

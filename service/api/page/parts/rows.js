@@ -1,21 +1,23 @@
 // Lists whose rows are kept from one showing to the next, so that focus, selection and open details stay.
 
-import { element } from "./element.js";
+import { element, write } from "./element.js";
 
 export class Rows {
   #rows = new Map();
   #make;
+  #empty;
 
   /** `make(item)` gives {element, update(item)}; `empty` is said where there is nothing to list. */
   constructor(list, make, empty) {
     this.list = list;
     this.#make = make;
+    this.#empty = empty;
     this.nothing = element("p", { class: "quiet", hidden: true }, empty);
     this.element = element("div", {}, list, this.nothing);
   }
 
-  /** Makes the list show these items, [key, item] in order. */
-  show(entries) {
+  /** Makes the list show these items, [key, item] in order; `empty` is said where there are none. */
+  show(entries, empty = this.#empty) {
     const wanted = new Set(entries.map(([key]) => key));
     for (const [key, row] of this.#rows) {
       if (!wanted.has(key)) (row.element.remove(), this.#rows.delete(key));
@@ -28,6 +30,6 @@ export class Rows {
       row.update(item);
     });
     this.list.hidden = entries.length === 0;
-    this.nothing.hidden = entries.length > 0;
+    write(this.nothing, entries.length ? "" : empty);
   }
 }

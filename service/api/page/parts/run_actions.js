@@ -1,27 +1,29 @@
 // What can be done to a run: stop, resume, publish, start another like it, delete.
 
 import { read, send } from "../data/api.js";
+import { actionButton } from "./action.js";
 import { confirmed, asked } from "./dialog.js";
 import { element } from "./element.js";
 import { canGoOn, isOver } from "./figures.js";
+import { tell } from "./notice.js";
 import { nameOf } from "./run_name.js";
 
 export class RunActions {
   #run = null;
   #buttons;
   #changed;
-  #say;
 
-  /** `changed` is called when something was done; `say` with what went wrong. */
-  constructor({ changed, say }) {
+  /** `changed` is called when something was done; `say` with what went wrong, until `signal` says to end. */
+  constructor({ changed, say, signal }) {
+    const button = (text, act) =>
+      actionButton(text, act, (trouble) => say(trouble && `${nameOf(this.#run)}: ${trouble}`));
     this.#buttons = {
-      stop: this.#button("Stop", () => this.#stop()),
-      now: this.#button("Stop now", () => this.#stopNow()),
-      resume: this.#button("Resume", () => send("POST", `runs/${this.#run.id}/resume`)),
-      publish: this.#button("Publish", () => publish(this.#run)),
+      stop: button("Stop", (meanwhile) => this.#stop(meanwhile)),
+      now: button("Stop now", (meanwhile) => this.#stopNow(meanwhile)),
+      resume: button("Resume", (meanwhile) => meanwhile(() => this.#send("resume"))),
+      publish: button("Publish", () => publish(this.#run, "", signal)),
     };
     this.#changed = changed;
-    this.#say = say;
     this.element = element("span", { class: "group" }, ...Object.values(this.#buttons));
   }
 
@@ -40,38 +42,27 @@ export class RunActions {
     }
   }
 
-  async #stop() {
+  async #stop(meanwhile) {
     const question = `Stop ${nameOf(this.#run)}? It finishes its step and writes a last checkpoint.`;
-    if (await confirmed(question, "Stop it"))
-      await send("POST", `runs/${this.#run.id}/stop`, { mode: "graceful" });
+    if (await confirmed(question, "Stop it")) await meanwhile(() => this.#send("stop", { mode: "graceful" }));
   }
 
-  async #stopNow() {
+  async #stopNow(meanwhile) {
     const question = `End ${nameOf(this.#run)} at once? What it did since its last checkpoint is lost.`;
-    if (await confirmed(question, "End it")) await send("POST", `runs/${this.#run.id}/stop`, { mode: "now" });
+    if (await confirmed(question, "End it")) await meanwhile(() => this.#send("stop", { mode: "now" }));
   }
 
-  #button(text, act) {
-    const button = element("button", { type: "button" }, text);
-    button.addEventListener("click", async () => {
-      button.disabled = true;
-      this.#say("");
-      try {
-        await act();
-        await this.#changed();
-      } catch (error) {
-        this.#say(`${nameOf(this.#run)}: ${error.message}`);
-      } finally {
-        button.disabled = false;
-      }
-    });
-    return button;
+  async #send(verb, body) {
+    const { id } = this.#run;
+    await send("POST", `runs/${id}/${verb}`, body);
+    await this.#changed(id);
   }
 }
 
 /** Asks under which name a checkpoint of a run is published; by default the newest one. */
-export async function publish(run, checkpoint = "") {
+export async function publish(run, checkpoint = "", signal = undefined) {
   const { items: models } = await read("models");
+  if (signal?.aborted) return;
   const known = models.map(({ name }) => name).join(", ");
   const checkpoints = Object.fromEntries(run.checkpoints.toReversed().map(({ name }) => [name, name]));
   const fields = [
@@ -90,7 +81,7 @@ export async function publish(run, checkpoint = "") {
     },
   ];
   const body = { model: run.spec.publish?.model ?? run.spec.dataset, checkpoint, alias: "production" };
-  await asked(
+  const published = await asked(
     `Publish ${nameOf(run)}`,
     [{ legend: "Version", fields }],
     "Publish",
@@ -102,4 +93,7 @@ export async function publish(run, checkpoint = "") {
       }),
     body,
   );
+  if (!published || signal?.aborted) return;
+  const link = element("a", { href: "#/classify" }, "classify photos with it");
+  tell(`${published.name}, version ${published.version} is published: `, link);
 }

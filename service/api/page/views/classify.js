@@ -9,6 +9,8 @@ import { Answer } from "../parts/answer.js";
 import { count, percent } from "../parts/figures.js";
 
 const MOST_PHOTOS = 24;
+// Each holds its photo in memory.
+const KEPT_ANSWERS = 48;
 
 export class ClassifyView {
   title = "Classify";
@@ -23,6 +25,8 @@ export class ClassifyView {
   #about = element("p", { class: "quiet" });
   #status = element("p", { role: "status" });
   #answers = element("ol", { class: "cards answers" });
+  #kept = [];
+  #said = null;
   #signal;
 
   constructor({ signal }) {
@@ -60,6 +64,7 @@ export class ClassifyView {
       this.#answers,
     );
     this.#model.addEventListener("change", () => this.#tell());
+    signal.addEventListener("abort", () => this.#kept.forEach((answer) => answer.close()));
     this.#listen();
   }
 
@@ -68,7 +73,9 @@ export class ClassifyView {
     const versions = items.flatMap(({ name, versions, aliases }) =>
       versions.toReversed().map((version) => ({ name, aliases, ...version })),
     );
-    if (versions.length === this.#models.length) return;
+    // Versions come and go, and an alias moves from one to another.
+    const said = JSON.stringify(versions);
+    if (said === this.#said) return;
     const chosen = this.#model.value;
     this.#models = versions;
     const text = ({ name, version, aliases }) => {
@@ -79,8 +86,9 @@ export class ClassifyView {
       element("option", { value: `${version.name}/versions/${version.version}` }, text(version)),
     );
     this.#model.replaceChildren(element("option", { value: "" }, "the default model"), ...named);
-    if (chosen) this.#model.value = chosen;
+    if (named.some(({ value }) => value === chosen)) this.#model.value = chosen;
     this.#tell();
+    this.#said = said;
   }
 
   #tell() {
@@ -101,7 +109,7 @@ export class ClassifyView {
       "drop",
       (drop) => {
         drop.preventDefault();
-        dropped(drop.dataTransfer).then((photos) => this.#take(photos));
+        this.#takeDropped(dropped(drop.dataTransfer));
       },
       options,
     );
@@ -112,15 +120,29 @@ export class ClassifyView {
     );
   }
 
-  async #take(all) {
+  async #takeDropped(found) {
+    const photos = [];
+    const unread = [];
+    for await (const one of found) {
+      if (one.unread) unread.push(one.unread);
+      else photos.push(one);
+      if (photos.length > MOST_PHOTOS || this.#signal.aborted) break;
+    }
+    await this.#take(photos, unread.length ? `These could not be read: ${unread.join(", ")}.` : "");
+  }
+
+  async #take(all, trouble = "") {
     const photos = all.slice(0, MOST_PHOTOS);
-    const left = all.length - photos.length;
-    write(this.#status, left ? `The first ${MOST_PHOTOS} are looked at; ${left} more are left out.` : "");
+    const rest =
+      all.length > MOST_PHOTOS ? `The first ${MOST_PHOTOS} are looked at; the others are left out.` : "";
+    write(this.#status, [rest, trouble].filter(Boolean).join(" "));
     // One after the other: the newest stands on top, and serving has others to answer too.
     for (const photo of photos) {
       if (this.#signal.aborted) return;
-      const answer = new Answer(photo, this.#signal);
+      const answer = new Answer(photo);
       this.#answers.prepend(answer.element);
+      this.#kept.unshift(answer);
+      this.#kept.splice(KEPT_ANSWERS).forEach((old) => old.close());
       await this.#ask(photo, answer);
     }
   }

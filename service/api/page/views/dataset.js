@@ -3,6 +3,7 @@
 import { BarChart } from "../charts/bar_chart.js";
 import { onThemeChange } from "../charts/theme.js";
 import { read, send } from "../data/api.js";
+import { actionButton } from "../parts/action.js";
 import { confirmed } from "../parts/dialog.js";
 import { element, Facts } from "../parts/element.js";
 import { bytes, count, isOver, moment } from "../parts/figures.js";
@@ -12,8 +13,13 @@ import { DatasetSummary } from "./datasets.js";
 
 const FACTS = ["Made", "Source", "Stored as", "Size", "Shards", "Seed", "Made by version"];
 const QUARANTINE_PAGE = 200;
+const LARGEST_PAGE = 1000;
+// A dataset that is whole changes no more, but can be deleted, and made again under its name.
+const PAUSE_OF_WHOLE_MILLISECONDS = 30_000;
 
 export class DatasetView {
+  /** How long what was read last is new enough; the page's own pause where it is undefined. */
+  pause = undefined;
   #manifest = null;
   #facts = new Facts(FACTS);
   #balance = new BarChart("Photos in each class");
@@ -25,22 +31,23 @@ export class DatasetView {
     "None.",
   );
   #whole = element("div", { hidden: true });
-  #quarantined = false;
+  #photos = [];
+  #done = new Map();
   #name;
-  #say;
+  #signal;
   #summary;
+  #more;
   #delete;
 
   constructor({ id: name, say, signal }) {
     this.title = this.#name = name;
-    this.#say = say;
+    this.#signal = signal;
     const heading = element("h1", { tabindex: "-1" }, name);
     this.#summary = new DatasetSummary(heading, { say, changed: () => this.refresh() });
-    this.#delete = element(
-      "button",
-      { type: "button", hidden: true, onclick: () => this.#remove() },
-      "Delete",
-    );
+    this.#delete = actionButton("Delete", (meanwhile) => this.#remove(meanwhile), say, { hidden: true });
+    this.#more = actionButton("Show more", (meanwhile) => meanwhile(() => this.#showMore()), say, {
+      hidden: true,
+    });
     this.#summary.line.append(this.#delete);
     const section = (title, ...children) => element("section", {}, element("h2", {}, title), ...children);
     this.#whole.append(
@@ -62,7 +69,7 @@ export class DatasetView {
       this.#summary.line,
       ...this.#summary.rest,
       this.#whole,
-      section("Quarantine", this.#quarantine.element),
+      section("Quarantine", this.#quarantine.element, this.#more),
     );
     onThemeChange(() => this.#draw(), signal);
     signal.addEventListener("abort", () =>
@@ -73,19 +80,37 @@ export class DatasetView {
   async refresh() {
     const path = `datasets/${this.#name}`;
     const dataset = await read(path);
+    const { manifest } = dataset;
+    const over = isOver(dataset.state);
     this.#summary.update(dataset);
-    this.#delete.hidden = !isOver(dataset.state);
-    const isNew = dataset.manifest && this.#manifest?.created_at !== dataset.manifest.created_at;
-    if (isNew) this.#manifest = dataset.manifest;
-    if (isNew || !isOver(dataset.state) || !this.#quarantined) await this.#readQuarantine(path);
-    if (!isNew) return;
-    this.#whole.hidden = false;
-    this.#show(dataset.manifest);
-    await Promise.all([
-      this.#draw(),
-      this.#sheet.show(`${path}/contact-sheet`),
-      this.#mean.show(`${path}/mean-image`),
-    ]);
+    this.#delete.hidden = !over;
+    if (manifest && this.#manifest?.created_at !== manifest.created_at) {
+      this.#manifest = manifest;
+      this.#done.clear();
+      this.#whole.hidden = false;
+      this.#show(manifest);
+    }
+    const photos = async () => {
+      await this.#readQuarantine(0, Math.max(QUARANTINE_PAGE, this.#photos.length));
+      return over;
+    };
+    if (!over) this.#done.delete("quarantine");
+    const parts = [this.#once("quarantine", photos)];
+    if (manifest)
+      parts.push(
+        this.#once("balance", () => this.#draw()),
+        this.#once("sheet", () => this.#sheet.show(`${path}/contact-sheet`)),
+        this.#once("mean", () => this.#mean.show(`${path}/mean-image`)),
+      );
+    const done = await Promise.all(parts);
+    this.pause = manifest && !done.includes(false) ? PAUSE_OF_WHOLE_MILLISECONDS : undefined;
+  }
+
+  /** Does `act` until that tells that it is done, for each manifest; resolves to whether it is. */
+  async #once(what, act) {
+    const made = this.#manifest?.created_at ?? null;
+    if (this.#done.get(what) !== made && (await act())) this.#done.set(what, made);
+    return this.#done.get(what) === made;
   }
 
   #show(manifest) {
@@ -102,38 +127,45 @@ export class DatasetView {
   }
 
   async #draw() {
-    if (!this.#manifest) return;
+    if (!this.#manifest) return false;
     const { classes, splits } = this.#manifest;
     const counted = Object.entries(splits).filter(([, split]) => split.class_counts);
     await this.#balance.draw(
       classes.map(({ name }) => name),
       counted.map(([name, split]) => ({ name, counts: split.class_counts })),
     );
+    return true;
   }
 
-  async #readQuarantine(path) {
-    const { items, total } = await read(`${path}/quarantine?limit=${QUARANTINE_PAGE}`);
-    this.#quarantined = true;
-    const name = (label) => this.#manifest?.classes[label]?.name ?? String(label);
-    const rows = items.map(({ path: photo, split, label, reason, detail }) => [
-      photo,
-      split,
-      name(label),
-      reason,
-      detail,
-    ]);
-    if (total > items.length) rows.push([`and ${count(total - items.length)} more`, "", "", "", ""]);
-    this.#quarantine.show(rows);
+  #showMore() {
+    return this.#readQuarantine(this.#photos.length, QUARANTINE_PAGE);
   }
 
-  async #remove() {
-    if (!(await confirmed(`Delete the dataset ${this.#name} and all its shards?`, "Delete it"))) return;
-    try {
-      await send("DELETE", `datasets/${this.#name}`);
-      location.hash = "#/datasets";
-    } catch (error) {
-      this.#say(error.message);
+  /** Reads so many of the photos that were left out, without the first `after`, which stay as they are. */
+  async #readQuarantine(after, wanted) {
+    const photos = this.#photos.slice(0, after);
+    const end = after + wanted;
+    let total;
+    for (let next = after; next !== null && next < end;) {
+      const limit = Math.min(LARGEST_PAGE, end - next);
+      const page = await read(`datasets/${this.#name}/quarantine?after=${next}&limit=${limit}`);
+      photos.push(...page.items);
+      ({ total, next_after: next } = page);
     }
+    this.#photos = photos;
+    const left = total - photos.length;
+    this.#more.hidden = left <= 0;
+    this.#more.textContent = `Show more (${count(left)} left)`;
+    const name = (label) => this.#manifest?.classes[label]?.name ?? String(label);
+    this.#quarantine.show(
+      photos.map(({ path, split, label, reason, detail }) => [path, split, name(label), reason, detail]),
+    );
+  }
+
+  async #remove(meanwhile) {
+    if (!(await confirmed(`Delete the dataset ${this.#name} and all its shards?`, "Delete it"))) return;
+    await meanwhile(() => send("DELETE", `datasets/${this.#name}`));
+    if (!this.#signal.aborted) location.hash = "#/datasets";
   }
 }
 

@@ -1,9 +1,10 @@
 // The datasets: whole ones with what they hold, others with how far their preparation is.
 
 import { read, send } from "../data/api.js";
+import { actionButton } from "../parts/action.js";
 import { confirmed } from "../parts/dialog.js";
 import { element, write } from "../parts/element.js";
-import { count, duration, isOver } from "../parts/figures.js";
+import { canGoOn, count, duration, isOver } from "../parts/figures.js";
 import { Rows } from "../parts/rows.js";
 import { State } from "../parts/state.js";
 
@@ -43,20 +44,22 @@ export class DatasetSummary {
   #about = element("p", { class: "quiet" });
   #reason = element("p", { class: "reason", hidden: true });
   #bar = element("progress", { max: "1", value: "0", "aria-label": "Photos prepared" });
+  #again = element("a", { class: "button", hidden: true }, "Prepare again");
   #stop;
   #name;
 
   constructor(heading, { say, changed }) {
-    this.#stop = element(
-      "button",
-      { type: "button", hidden: true, onclick: () => this.#ask(say, changed) },
+    this.#stop = actionButton(
       "Stop",
+      (meanwhile) => this.#ask(meanwhile, changed),
+      (trouble) => say(trouble && `${this.#name}: ${trouble}`),
+      { hidden: true },
     );
-    this.line = element("div", { class: "line" }, heading, this.#state.element, this.#stop);
+    this.line = element("div", { class: "line" }, heading, this.#state.element, this.#stop, this.#again);
     this.rest = [this.#about, this.#reason, this.#bar];
   }
 
-  update({ name, state, reason, progress, manifest }) {
+  update({ name, state, reason, progress, manifest, spec }) {
     this.#name = name;
     this.#state.show(state);
     write(this.#about, manifest ? contents(manifest) : pace(progress));
@@ -65,22 +68,18 @@ export class DatasetSummary {
     this.#bar.value = progress.photos_total ? progress.photos_done / progress.photos_total : 0;
     this.#stop.hidden = isOver(state) || state === "stopping";
     this.#stop.setAttribute("aria-label", `Stop preparing ${name}`);
+    this.#again.hidden = !canGoOn(state) || !spec;
+    this.#again.setAttribute("href", `#/prepare?like=${name}`);
+    this.#again.setAttribute("aria-label", `Prepare again ${name}`);
   }
 
-  async #ask(say, changed) {
-    if (
-      !(await confirmed(
-        `Stop preparing ${this.#name}? Asked for again, it goes on with what is finished.`,
-        "Stop it",
-      ))
-    )
-      return;
-    try {
+  async #ask(meanwhile, changed) {
+    const question = `Stop preparing ${this.#name}? Asked for again, it goes on with what is finished.`;
+    if (!(await confirmed(question, "Stop it"))) return;
+    await meanwhile(async () => {
       await send("POST", `datasets/${this.#name}/stop`);
       await changed();
-    } catch (error) {
-      say(`${this.#name}: ${error.message}`);
-    }
+    });
   }
 }
 

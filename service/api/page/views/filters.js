@@ -1,6 +1,6 @@
 // What the first layer looks for, tower by tower (figure 3 of the paper), and how that came about.
 
-import { read } from "../data/api.js";
+import { read, Refusal } from "../data/api.js";
 import { element, write } from "../parts/element.js";
 import { count } from "../parts/figures.js";
 import { Picture } from "../parts/picture.js";
@@ -11,7 +11,7 @@ const PLAY_MILLISECONDS = 600;
 
 export class FiltersView {
   title = "Filters";
-  #steps = [];
+  #steps = null;
   #towers = [];
   #playing = null;
   #run = element("select");
@@ -20,14 +20,17 @@ export class FiltersView {
   #slider = element("input", { id: "filters-step", type: "range", min: "0", max: "0", value: "0" });
   #pictures = element("div", { class: "towers" });
   #shown = null;
-  #say;
+  #drawing = false;
+  #runs = null;
   #asked;
+  #signal;
   #play;
 
   constructor({ id, signal, say }) {
-    this.#say = say;
     this.#asked = id;
+    this.#signal = signal;
     this.#run.addEventListener("change", () => (location.hash = `#/filters/${this.#run.value}`));
+    this.#run.addEventListener("focus", () => this.#offerRuns().catch((error) => say(error.message)));
     this.#slider.addEventListener("input", () => this.#show());
     this.#play = element("button", { type: "button", onclick: () => this.#toggle() }, "Play");
     signal.addEventListener("abort", () => this.#close());
@@ -55,42 +58,72 @@ export class FiltersView {
   }
 
   async refresh() {
-    if (!this.#run.options.length) await this.#offerRuns();
-    if (!this.#run.value) return write(this.#about, "No run has been started yet.");
+    if (!this.#run.value) await this.#offerRuns();
+    if (!this.#run.value) {
+      const others = this.#run.options.length > 0;
+      return write(this.#about, others ? "There is no such run." : "No run has been started yet.");
+    }
     const { items } = await read(`runs/${this.#run.value}/filters`);
-    if (items.length === this.#steps.length) return;
-    const wasLast = Number(this.#slider.value) === this.#steps.length - 1 || !this.#steps.length;
-    this.#steps = items;
-    this.#slider.max = String(Math.max(0, items.length - 1));
+    this.#offer(items);
+    await this.#show();
+  }
+
+  /** Offers steps; a reader who looks at the last one is shown the next that comes. */
+  #offer(steps) {
+    const known = this.#steps?.length ?? 0;
+    const wasLast = !known || Number(this.#slider.value) === known - 1;
+    this.#steps = steps;
+    this.#slider.max = String(Math.max(0, steps.length - 1));
     if (wasLast) this.#slider.value = this.#slider.max;
     write(
       this.#about,
-      items.length ? "" : "This run has left no pictures yet: they are made with its checkpoints.",
+      steps.length ? "" : "This run has left no pictures yet: they are made with its checkpoints.",
     );
-    await this.#show();
   }
 
   async #offerRuns() {
     const { items } = await read(`runs?limit=${RUNS}`);
-    this.#run.replaceChildren(
-      ...items.map((run) => element("option", { value: run.id }, `${nameOf(run)} (${run.state})`)),
-    );
-    if (this.#asked) this.#run.value = this.#asked;
+    // A link may lead to a run that is older than all of these.
+    if (this.#asked && !items.some(({ id }) => id === this.#asked)) items.push(...(await runOf(this.#asked)));
+    const runs = items.map((run) => [run.id, `${nameOf(run)} (${run.state})`]);
+    const said = JSON.stringify(runs);
+    if (said === this.#runs) return;
+    const chosen = this.#run.value || this.#asked;
+    this.#run.replaceChildren(...runs.map(([value, text]) => element("option", { value }, text)));
+    if (chosen) this.#run.value = chosen;
+    this.#runs = said;
   }
 
+  /** Shows the step that the slider is at. */
   async #show() {
-    const at = this.#steps[this.#slider.value];
-    if (!at || at.step === this.#shown) return;
-    this.#shown = at.step;
+    const at = this.#at;
+    if (!at) return;
     this.#place.textContent = `step ${count(at.step)}`;
     this.#slider.setAttribute("aria-valuetext", `step ${at.step}`);
-    this.#layOut(at.towers);
-    const path = `runs/${this.#run.value}/filters/${at.step}`;
-    await Promise.all(
+    // While the pictures of one step are on their way only the newest of all others waits for its turn.
+    if (this.#drawing) return;
+    this.#drawing = true;
+    for (let settled = true; settled && this.#at.step !== this.#shown && !this.#signal.aborted;)
+      settled = await this.#draw(this.#at);
+    this.#drawing = false;
+  }
+
+  get #at() {
+    return this.#steps?.[this.#slider.value];
+  }
+
+  /** Resolves to whether there is no more to be had of a step: else the next refresh asks again. */
+  async #draw({ step, towers }) {
+    this.#layOut(towers);
+    const path = `runs/${this.#run.value}/filters/${step}`;
+    const settled = await Promise.all(
       this.#towers.map((picture, tower) =>
-        picture.show(`${path}/${tower}`, `Kernels of tower ${tower} at step ${at.step}`),
+        picture.show(`${path}/${tower}`, `Kernels of tower ${tower} at step ${step}`),
       ),
     );
+    if (settled.includes(false)) return this.#at.step !== step;
+    this.#shown = step;
+    return true;
   }
 
   #layOut(towers) {
@@ -110,16 +143,17 @@ export class FiltersView {
 
   #toggle() {
     if (this.#playing) return this.#stop();
+    if (!this.#steps?.length) return;
     if (Number(this.#slider.value) === this.#steps.length - 1) this.#slider.value = "0";
     this.#play.textContent = "Pause";
     this.#playing = setInterval(() => this.#next(), PLAY_MILLISECONDS);
-    this.#show().catch((error) => this.#say(error.message));
+    this.#show();
   }
 
   #next() {
     if (Number(this.#slider.value) >= this.#steps.length - 1) return this.#stop();
     this.#slider.value = String(Number(this.#slider.value) + 1);
-    this.#show().catch((error) => this.#say(error.message));
+    this.#show();
   }
 
   #stop() {
@@ -131,5 +165,15 @@ export class FiltersView {
   #close() {
     this.#stop();
     this.#towers.forEach((picture) => picture.close());
+  }
+}
+
+/** A run in a list, which is empty where there is no such run. */
+async function runOf(id) {
+  try {
+    return [await read(`runs/${id}`)];
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 404) return [];
+    throw error;
   }
 }

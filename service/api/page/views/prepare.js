@@ -1,6 +1,6 @@
 // Preparing a dataset from a path on the server.
 
-import { send } from "../data/api.js";
+import { read, send } from "../data/api.js";
 import { element } from "../parts/element.js";
 import { Form } from "../parts/form.js";
 
@@ -63,7 +63,19 @@ const GROUPS = [
         kind: "choice",
         choices: { jpg: "JPEG", raw: "pixels", proportion: "some of each" },
       },
+      {
+        path: "raw_fraction",
+        label: "Share stored as pixels",
+        kind: "number",
+        hint: "Where some of each are stored; half of them without",
+      },
       { path: "jpeg_quality", label: "JPEG quality", kind: "number", placeholder: "90" },
+      {
+        path: "chroma_subsampling",
+        label: "Colours of the JPEGs",
+        kind: "choice",
+        choices: { "4:2:0": "at half the resolution", "4:4:4": "at full resolution" },
+      },
       { path: "shard_size", label: "Photos in a shard", kind: "number", placeholder: "2048" },
       {
         path: "exif",
@@ -71,6 +83,7 @@ const GROUPS = [
         kind: "choice",
         choices: { ignore: "ignored", apply: "applied" },
       },
+      { path: "max_pixels", label: "Pixels of a photo, at most", kind: "number", placeholder: "100000000" },
       { path: "seed", label: "Seed", kind: "number", placeholder: "0" },
       { path: "workers", label: "Shards written at a time", kind: "number" },
       {
@@ -85,14 +98,21 @@ const GROUPS = [
 
 export class PrepareView {
   title = "Prepare a dataset";
+  #form;
+  #like;
 
-  constructor() {
-    const form = new Form(GROUPS, "Prepare", async (body) => {
+  constructor({ query, signal }) {
+    this.#like = query.get("like");
+    this.#form = new Form(GROUPS, "Prepare", async (body) => {
       await send("POST", "datasets", body);
-      location.hash = `#/datasets/${body.name}`;
+      if (!signal.aborted) location.hash = `#/datasets/${body.name}`;
     });
-    this.element = element("section", {}, element("h1", { tabindex: "-1" }, this.title), form.element);
+    this.element = element("section", {}, element("h1", { tabindex: "-1" }, this.title), this.#form.element);
   }
 
-  async refresh() {}
+  async refresh() {
+    if (!this.#like) return;
+    this.#form.fill((await read(`datasets/${this.#like}`)).spec ?? {});
+    this.#like = null;
+  }
 }

@@ -1,6 +1,7 @@
 // The runs, newest first: how each is and how far.
 
 import { read } from "../data/api.js";
+import { actionButton } from "../parts/action.js";
 import { element, Facts, write } from "../parts/element.js";
 import { count, decimal, duration, isOver, percent } from "../parts/figures.js";
 import { Rows } from "../parts/rows.js";
@@ -21,24 +22,27 @@ const ACTIVE = ["queued", "starting", "running", "recovering", "stopping"];
 
 export class RunsView {
   title = "Runs";
-  #shown = PAGE;
+  #newest = [];
+  #older = [];
+  #cursor = null;
+  #listed = null;
   #filter;
+  #name;
   #more;
   #rows;
 
-  constructor({ say }) {
+  constructor({ say, signal }) {
     const options = Object.entries(FILTERS).map(([value, text]) => element("option", { value }, text));
     this.#filter = element(
       "select",
       { onchange: () => this.refresh().catch((error) => say(error.message)) },
       ...options,
     );
-    this.#more = element(
-      "button",
-      { type: "button", hidden: true, onclick: () => this.#showMore(say) },
-      "Show older runs",
-    );
-    const make = (run) => new RunRow(run, { say, changed: () => this.refresh() });
+    this.#name = element("input", { type: "search", autocomplete: "off", oninput: () => this.#show() });
+    this.#more = actionButton("Show older runs", (meanwhile) => meanwhile(() => this.#showOlder()), say, {
+      hidden: true,
+    });
+    const make = (run) => new RunRow(run, { say, signal, changed: (id) => this.#changed(id) });
     this.#rows = new Rows(
       element("ul", { class: "cards" }),
       make,
@@ -52,6 +56,7 @@ export class RunsView {
         { class: "line" },
         element("h1", { tabindex: "-1" }, "Runs"),
         element("label", {}, "Show ", this.#filter),
+        element("label", {}, "Named ", this.#name),
         element("a", { class: "button main", href: "#/start" }, "Start a run"),
       ),
       this.#rows.element,
@@ -59,10 +64,36 @@ export class RunsView {
     );
   }
 
+  /** Reads the newest page again. What is older was read once, and stays as it was. */
   async refresh() {
-    const { items, next_cursor: next } = await read(`runs?limit=${this.#shown}${this.#states}`);
-    this.#rows.show(items.map((run) => [run.id, run]));
-    this.#more.hidden = next === null || this.#shown === 200;
+    const states = this.#states;
+    const { items, next_cursor: next } = await read(`runs?limit=${PAGE}${states}`);
+    if (states !== this.#states) return;
+    this.#keepOlder(states, items);
+    this.#newest = items;
+    this.#listed = states;
+    if (!this.#older.length) this.#cursor = next;
+    this.#show();
+  }
+
+  /** What new runs have pushed off the newest page joins the older ones, if any are shown. */
+  #keepOlder(states, items) {
+    const last = items.at(-1);
+    const joined = items.some(({ id }) => this.#newest.some((run) => run.id === id));
+    if (states !== this.#listed || !joined) this.#older = [];
+    if (!this.#older.length) return;
+    const pushed = this.#newest.filter((run) => isOlder(run, last));
+    this.#older = [...pushed, ...this.#older.filter((run) => isOlder(run, last))];
+  }
+
+  #show() {
+    const name = this.#name.value.trim().toLowerCase();
+    const runs = [...this.#newest, ...this.#older].filter((run) => nameOf(run).toLowerCase().includes(name));
+    this.#rows.show(
+      runs.map((run) => [run.id, run]),
+      name ? "None of the runs that are shown has such a name." : undefined,
+    );
+    this.#more.hidden = this.#cursor === null;
   }
 
   get #states() {
@@ -71,11 +102,26 @@ export class RunsView {
     return states.map((state) => `&state=${state}`).join("");
   }
 
-  #showMore(say) {
-    this.#shown = Math.min(200, this.#shown + PAGE);
-    this.refresh().catch((error) => say(error.message));
+  async #showOlder() {
+    const states = this.#states;
+    const path = `runs?limit=${PAGE}${states}&cursor=${encodeURIComponent(this.#cursor)}`;
+    const { items, next_cursor: next } = await read(path);
+    if (states !== this.#states) return;
+    this.#older = [...this.#older, ...items];
+    this.#cursor = next;
+    this.#show();
+  }
+
+  async #changed(id) {
+    const place = this.#older.findIndex((run) => run.id === id);
+    if (place >= 0) this.#older[place] = await read(`runs/${id}`);
+    await this.refresh();
   }
 }
+
+/** Whether one run comes after another in the list of all. */
+const isOlder = (run, other) =>
+  run.created_at < other.created_at || (run.created_at === other.created_at && run.id < other.id);
 
 class RunRow {
   #state = new State();
@@ -86,9 +132,9 @@ class RunRow {
   #link;
   #actions;
 
-  constructor(run, { say, changed }) {
+  constructor(run, actions) {
     this.#link = element("a", { href: `#/runs/${run.id}` });
-    this.#actions = new RunActions({ say, changed });
+    this.#actions = new RunActions(actions);
     this.element = element(
       "li",
       { class: "card" },

@@ -9,14 +9,17 @@ const names = (items) => Object.fromEntries(items.map((name) => [name, name]));
 export class StartRunView {
   title = "Start a run";
   #form;
+  #like;
+  #offered = false;
 
-  constructor({ query, say }) {
+  constructor({ query, signal }) {
+    this.#like = query.get("like");
     // Sent again after a broken connection, a request with the same key makes no second run.
     let key = newKey();
     this.#form = new Form(GROUPS, "Start", async (body) => {
       const run = await send("POST", "runs", body, { "Idempotency-Key": key });
       key = newKey();
-      location.hash = `#/runs/${run.id}`;
+      if (!signal.aborted) location.hash = `#/runs/${run.id}`;
     });
     this.#form.element.addEventListener("input", () => (key = newKey()));
     this.element = element(
@@ -25,12 +28,18 @@ export class StartRunView {
       element("h1", { tabindex: "-1" }, "Start a run"),
       this.#form.element,
     );
-    this.#offer(query.get("like")).catch((error) => say(error.message));
   }
 
-  async refresh() {}
+  async refresh() {
+    if (!this.#offered) await this.#offer();
+    if (!this.#like) return;
+    this.#form.fill((await read(`runs/${this.#like}`)).spec);
+    this.#like = null;
+    // For the hint of the recipe that is now chosen.
+    this.#form.control("recipe.preset").dispatchEvent(new Event("change"));
+  }
 
-  async #offer(like) {
+  async #offer() {
     const [{ items: datasets }, { items: models }, presets] = await Promise.all(
       ["datasets", "models", "presets"].map(read),
     );
@@ -40,13 +49,13 @@ export class StartRunView {
     this.#form.offer("recipe.preset", names(Object.keys(presets.recipes)));
     this.#form.offer("start_from.model", { "": "random weights", ...names(models.map(({ name }) => name)) });
     this.#form.fill({ model: { preset: "alexnet" }, recipe: { preset: "paper" } });
-    if (like) this.#form.fill((await read(`runs/${like}`)).spec);
-    else this.#fitNetwork(datasets, presets.models);
+    if (!this.#like) this.#fitNetwork(datasets, presets.models);
     const [recipe, dataset] = ["recipe.preset", "dataset"].map((path) => this.#form.control(path));
     const hint = () => this.#hint(presets.recipes[recipe.value]);
     recipe.addEventListener("change", hint);
     dataset.addEventListener("change", () => this.#fitNetwork(datasets, presets.models));
     hint();
+    this.#offered = true;
   }
 
   /** Chooses a network that takes photos of the dataset's size, where the chosen one does not. */
@@ -74,6 +83,12 @@ const GROUPS = [
       { path: "model.preset", label: "Network", kind: "choice" },
       { path: "recipe.preset", label: "Recipe", kind: "choice" },
       { path: "start_from.model", label: "Start from", kind: "choice" },
+      {
+        path: "start_from.version",
+        label: "Version",
+        kind: "number_or_name",
+        hint: "Of that model: a number or an alias; without, the one in production or the newest",
+      },
     ],
   },
   {

@@ -1,0 +1,84 @@
+"""What lies beyond the first page of a list can be reached, and the newest comes by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pytest
+from lone_api import lone_api
+from playwright.sync_api import expect
+from recorded_home import RecordedHome
+from visit import Visit
+
+from pipeline.shards.record import QuarantinedPhoto
+
+pytestmark = pytest.mark.browser
+
+# More than the API gives at a time.
+RUNS = 210
+PHOTOS = 450
+
+
+class Long(NamedTuple):
+    url: str
+    recorded: RecordedHome
+    oldest: str
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Long]:
+    home = tmp_path_factory.mktemp("long") / "home"
+    photos = [
+        QuarantinedPhoto(f"{number:04}.jpg", "train", 0, "not_an_image", "empty") for number in range(PHOTOS)
+    ]
+    with RecordedHome(home) as recorded:
+        recorded.add_dataset("paints", ["amber", "blue"], photos)
+        recorded.draw("paints")
+        oldest = recorded.add_run("paints", 2, name="run 0")
+        oldest.draw_filters(1)
+        for number in range(1, RUNS):
+            recorded.add_run("paints", 2, name=f"run {number}")
+        with lone_api(home) as api:
+            yield Long(api.url, recorded, oldest.id)
+
+
+def test_every_run_is_reached_and_a_new_one_displaces_none(long: Long, visit: Callable[..., Visit]) -> None:
+    page = visit(long.url).go("#/runs")
+    names = page.get_by_role("heading", level=2)
+    older = page.get_by_role("button", name="Show older runs")
+    for shown in range(30, RUNS, 30):
+        expect(names).to_have_count(shown)
+        older.click()
+    expect(older).to_be_hidden()
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    expected = [f"run {number}" for number in reversed(range(RUNS))]
+    expect(names).to_have_text(expected)
+    long.recorded.add_run("paints", 2, name="new")
+    expect(names).to_have_text(["new", *expected])
+
+    page.get_by_label("Named").fill("RUN 20")
+    expect(names).to_have_text([*(f"run {number}" for number in reversed(range(200, RUNS))), "run 20"])
+    page.get_by_label("Named").fill("none of these")
+    expect(page.get_by_text("None of the runs that are shown has such a name.")).to_be_visible()
+
+
+def test_filters_of_a_run_that_is_older_than_all_listed_are_shown(
+    long: Long, visit: Callable[..., Visit]
+) -> None:
+    page = visit(long.url).go(f"#/filters/{long.oldest}")
+    expect(page.get_by_role("img", name="Kernels of tower 1 at step 1")).to_be_visible()
+    expect(page.get_by_label("Run")).to_have_value(long.oldest)
+
+
+def test_every_photo_in_quarantine_is_reached(long: Long, visit: Callable[..., Visit]) -> None:
+    page = visit(long.url).go("#/datasets/paints")
+    photos = page.get_by_role("table", name="Photos that were left out").locator("tbody tr")
+    more = page.get_by_role("button", name="Show more")
+    for shown, left in ((200, 250), (400, 50)):
+        expect(photos).to_have_count(shown)
+        expect(more).to_have_text(f"Show more ({left} left)")
+        more.click()
+    expect(photos).to_have_count(PHOTOS)
+    expect(more).to_be_hidden()
+    expect(photos.last).to_contain_text(f"{PHOTOS - 1:04}.jpg")

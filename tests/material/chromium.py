@@ -6,10 +6,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
 # A camera that shows a test picture, and that nobody has to be asked for.
@@ -36,12 +35,3 @@ def chromium(program: str) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=[*CAMERA, ALONE])
         yield browser
         browser.close()
-
-
-@contextmanager
-def remembering_chromium(program: str, folder: Path) -> Iterator[BrowserContext]:
-    """One that keeps in a folder what it has loaded, and scripts compiled, as the browsers of people do."""
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(folder, executable_path=program, args=[ALONE])
-        yield context
-        context.close()

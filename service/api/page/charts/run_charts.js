@@ -79,8 +79,9 @@ export class RunCharts {
     const plotly = await library();
     while (this.#isStale && !this.#isClosed) {
       this.#isStale = false;
-      await Promise.all(this.#pictures(this.#shown).map(([chart, picture]) => chart.draw(plotly, picture)));
-      performance.mark("charts drawn");
+      const pictures = this.#pictures(this.#shown);
+      await Promise.all(pictures.map(([chart, picture]) => chart.draw(plotly, picture)));
+      markWhenShown(pictures.flatMap(([, { lines }]) => lines));
     }
     if (this.#isClosed) this.close();
   }
@@ -149,6 +150,14 @@ export class RunCharts {
   #when({ began }, at) {
     return this.axis.value === "time" ? localTime(at) : (new Date(at) - new Date(began)) / 60_000;
   }
+}
+
+/** For those who measure the page: when so many points were on the screen, in the browser's timeline. */
+function markWhenShown(lines) {
+  const points = lines.reduce((sum, { y }) => sum + y.length, 0);
+  const mark = () => performance.mark("charts shown", { detail: { points } });
+  // The frame that has them is painted before the next one begins.
+  requestAnimationFrame(() => requestAnimationFrame(mark));
 }
 
 /** A moment as the reader's clock shows it, without a time zone: Plotly knows of none. */

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import httpx
 from chromium import ALONE
@@ -36,7 +37,8 @@ class UndisturbedChromium:
 
     def seconds_until_shown(self, page: str, points: int) -> float:
         """From asking for a page until its charts show so many points, as the page has noted it."""
-        opened = httpx.put(f"{self._url}/json/new?{page}", trust_env=False).raise_for_status().json()["id"]
+        asked = f"{self._url}/json/new?{quote(page, safe=':/')}"
+        opened = httpx.put(asked, trust_env=False).raise_for_status().json()["id"]
         time.sleep(_SECONDS)
         browser = self._playwright.chromium.connect_over_cdp(self._url)
         shown = next(each for context in browser.contexts for each in context.pages if each.url == page)

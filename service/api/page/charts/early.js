@@ -1,6 +1,10 @@
-// Begins to bring the charts' library in before the rest of the page is there, where a run is asked for.
+// Begins to bring the charts' library in where a run is asked for, while the rest of the page is on its way.
+// No module: those are run once the page is there.
 
-import { library } from "./library.js";
-
-// What goes wrong is said when there is something to draw.
-if (/^#\/runs\/./.test(location.hash)) library().catch(() => {});
+if (/^#\/runs\/./.test(location.hash)) {
+  const script = document.createElement("script");
+  script.src = "page/plotly.js";
+  // `library.js` tries again.
+  script.onerror = () => script.remove();
+  document.head.append(script);
+}

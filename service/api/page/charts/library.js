@@ -2,9 +2,7 @@
 
 import { element } from "../parts/element.js";
 
-// Plotly carries a map with a style sheet of its own, which the page's policy would refuse and the browser's
-// console complain of. It is left out where an element of this name is there.
-const STYLE_OF_MAPS = "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53";
+const SOURCE = "page/plotly.js";
 
 let loading = null;
 
@@ -17,12 +15,17 @@ export function library() {
 }
 
 async function load() {
-  document.head.append(element("meta", { id: STYLE_OF_MAPS }));
-  const script = element("script", { src: "page/plotly.js" });
+  if (window.Plotly) return window.Plotly;
+  // Perhaps `early.js` has begun.
+  const begun = document.querySelector(`script[src="${SOURCE}"]`);
+  const script = begun ?? element("script", { src: SOURCE });
   await new Promise((resolve, reject) => {
-    script.onload = resolve;
-    script.onerror = () => reject(new Error("The charts' library could not be loaded"));
-    document.head.append(script);
+    script.addEventListener("load", resolve);
+    script.addEventListener("error", () => {
+      script.remove();
+      reject(new Error("The charts' library could not be loaded"));
+    });
+    if (!begun) document.head.append(script);
   });
   return window.Plotly;
 }

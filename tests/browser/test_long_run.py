@@ -48,10 +48,10 @@ def drawn(long_run: LongRun, visit: Callable[..., Visit]) -> Page:
 def test_every_point_is_drawn_as_the_api_tells_it(long_run: LongRun, drawn: Page) -> None:
     assert points_of(drawn) == POINTS
     lines = drawn.evaluate(LINES)
-    assert sorted(len(line["y"]) for line in lines) == [EPOCHS] * 3 + [STEPS] * 3
+    assert sorted(len(line["y"]) for line in lines) == [EPOCHS] * 3 + [STEPS] * 4
     with Client(long_run.url) as client:
         measured = client.runs.metrics(long_run.run_id, limit=STEPS)
-    for column in ("loss", "learning_rate", "images_per_second"):
+    for column in ("loss", "learning_rate", "images_per_second", "wait_share"):
         told = [line[column] for line in measured]
         assert [line["x"] for line in lines if line["y"] == told] == [[line["step"] for line in measured]]
 

@@ -14,8 +14,8 @@ from service.domain.state import JobState
 
 STEPS: Final = 10_000
 EPOCHS: Final = STEPS
-# Loss, rate and pace of each step, and of each epoch its loss and both errors in validation.
-POINTS: Final = 3 * STEPS + 3 * EPOCHS
+# Loss, rate, pace and waiting of each step, and of each epoch its loss and both errors in validation.
+POINTS: Final = 4 * STEPS + 3 * EPOCHS
 CLASSES: Final = ("amber", "blue", "coral", "dark")
 # Where a worker fell, and where the run was stopped to go on later.
 _FELL, _STOPPED = STEPS // 4, STEPS // 2
@@ -28,18 +28,18 @@ def record_long_run(home: RecordedHome) -> str:
     recipe = {"preset": "quick", "max_steps": STEPS}
     run = home.add_run("paints", len(CLASSES), name="long", recipe=recipe)
     run.begin()
-    _train(run, 1, _FELL)
+    train(run, 1, _FELL)
     fallen = "worker 1 was killed by signal 9: out of memory, perhaps"
     run.write([FailureLine(at=now(), rank=1, message=fallen)])
     run.move_to(JobState.RECOVERING, fallen)
     run.move_to(JobState.RUNNING)
-    _train(run, _FELL + 1, _STOPPED)
+    train(run, _FELL + 1, _STOPPED)
     run.move_to(JobState.STOPPING)
     run.move_to(JobState.STOPPED, "asked to stop")
     run.begin()
     warning = "batches are waited for 31 % of the time: try loading.workers=2"
     run.write([WarningLine(at=now(), code="waiting_for_batches", message=warning)])
-    _train(run, _STOPPED + 1, STEPS)
+    train(run, _STOPPED + 1, STEPS)
     for step in (STEPS - 1000, STEPS - 500, STEPS):
         run.keep_checkpoint(step)
     run.log(*(f"2026-01-01 epoch {line}, a line of a log" for line in range(2000)))
@@ -53,14 +53,15 @@ def record_short_run(
     """Adds a run that is at work, and about which there is something to say."""
     run = home.add_run(dataset, 2, name=name)
     run.begin()
-    _train(run, 1, steps)
+    train(run, 1, steps)
     run.write([WarningLine(at=now(), code="of_the_tests", message=warning)])
     run.keep_checkpoint(steps)
     run.log(log)
     return run
 
 
-def _train(run: RecordedRun, first: int, last: int) -> None:
+def train(run: RecordedRun, first: int, last: int) -> None:
+    """Tells of steps, each of which is an epoch too."""
     for begin in range(first, last + 1, _WRITTEN_AT_ONCE):
         end = min(begin + _WRITTEN_AT_ONCE - 1, last)
         run.write(line for step in range(begin, end + 1) for line in _lines(step))

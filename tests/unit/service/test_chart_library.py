@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.api.chart_library import ChartLibrary, chart_library
+from service.api.chart_library import ChartLibrary, chart_library, compiled_at_once
 
 
 @pytest.fixture
@@ -45,3 +45,19 @@ def test_it_is_plotly_and_the_package_is_not_imported() -> None:
     program = f"import sys; {asked}; print('plotly' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "False"
+
+
+def test_its_one_function_is_compiled_as_it_arrives() -> None:
+    assert b"this, (() => {" in chart_library().answer({}).body
+    laid_out = b"(function(root, factory) { factory(); }(this, () => {\nf(() => {});\n}));\n"
+    assert (
+        compiled_at_once(laid_out)
+        == b"(function(root, factory) { factory(); }(this, (() => {\nf(() => {});\n})));\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "other", [b"this, function() {}));", b"this, () => {})); more()", b"this, () => { g(this, () => {}));"]
+)
+def test_a_script_that_is_laid_out_otherwise_is_sent_as_it_is(other: bytes) -> None:
+    assert compiled_at_once(other) == other

@@ -1,7 +1,6 @@
 // One chart of lines, drawn by Plotly: hovered over, zoomed by dragging, and read out by its description.
 
 import { element } from "../parts/element.js";
-import { library } from "./library.js";
 import { colour } from "./theme.js";
 
 // No bar of buttons: the page has its own, which a keyboard reaches.
@@ -10,9 +9,9 @@ const MARK_COLOURS = { warning: "wait", recovering: "wait", failed: "bad", inter
 
 export class Chart {
   #drawn = null;
-  #drawing = false;
-  #waiting = null;
-  #isLed = false;
+  #led = 0;
+  /** Called with the part of the horizontal axis that the reader has chosen, or null for all of it. */
+  onzoom = () => {};
   #revision = 0;
 
   /** `scale` has what the vertical axis is to be, in Plotly's words. */
@@ -28,44 +27,33 @@ export class Chart {
   }
 
   /**
-   * Shows `lines`, {name, x, y, colour, points}, and `marks`, {x, kind, text}, above `axis`, Plotly's words
-   * for the horizontal one. What the reader has zoomed to stays.
+   * Shows `lines`, {name, x, y, colour, points, faint}, and `marks`, {x, kind, text}, above `axis`, Plotly's
+   * words for the horizontal one. What the reader has zoomed to stays.
    */
-  async draw({ lines, marks = [], axis }) {
-    this.#waiting = { lines, marks, axis };
-    // One at a time: whatever came meanwhile is drawn after it, and what has been overtaken is not.
-    if (this.#drawing) return;
-    this.#drawing = true;
-    try {
-      const plotly = await library();
-      while (this.#waiting) {
-        const { lines, marks, axis } = this.#waiting;
-        this.#waiting = null;
-        await plotly.react(this.canvas, lines.map(trace), this.#layout(marks, axis), CONFIGURATION);
-        this.canvas.setAttribute("aria-label", describe(this.title, lines, marks));
-        if (!this.#drawn) this.#listen();
-      }
-    } finally {
-      this.#drawing = false;
-    }
+  async draw(plotly, { lines, marks, axis }) {
+    await plotly.react(this.canvas, lines.map(trace), this.#layout(marks, axis), CONFIGURATION);
+    this.canvas.setAttribute("aria-label", describe(this.title, lines, marks));
+    if (!this.#drawn) this.#listen(plotly);
   }
 
-  /** Makes the part of the horizontal axis that is shown so many times as long, around its middle. */
-  zoom(factor) {
-    if (!this.#drawn) return;
+  /** The part of the horizontal axis that would be shown at so many times its length, around its middle. */
+  zoomed(factor) {
+    if (!this.#drawn) return null;
     const { range, r2l, l2r } = this.canvas._fullLayout.xaxis;
     const [low, high] = range.map(r2l);
     const [middle, half] = [(low + high) / 2, ((high - low) / 2) * factor];
-    this.#lay({ "xaxis.range": [l2r(middle - half), l2r(middle + half)] });
+    return [l2r(middle - half), l2r(middle + half)];
   }
 
-  showAll() {
-    this.#lay({ "xaxis.autorange": true, "yaxis.autorange": true });
-  }
-
-  /** Shows the same part of the horizontal axis as another chart does. */
-  show(range) {
-    this.#lay(range ? { "xaxis.range": range } : { "xaxis.autorange": true });
+  /** Shows a part of the horizontal axis, or all of it. */
+  async show(range) {
+    if (!this.#drawn) return;
+    const all = { "xaxis.autorange": true, "yaxis.autorange": true };
+    // Told to, it has nothing to tell others.
+    this.#led++;
+    await this.#drawn
+      .relayout(this.canvas, range ? { "xaxis.range": range } : all)
+      .finally(() => this.#led--);
   }
 
   close() {
@@ -73,20 +61,12 @@ export class Chart {
     this.#drawn = null;
   }
 
-  async #lay(change) {
-    if (!this.#drawn) return;
-    // Told to, it has nothing to tell others.
-    this.#isLed = true;
-    await this.#drawn.relayout(this.canvas, change).finally(() => (this.#isLed = false));
-  }
-
-  #listen() {
-    this.#drawn = window.Plotly;
+  #listen(plotly) {
+    this.#drawn = plotly;
     this.canvas.on("plotly_relayout", (change) => {
-      if (this.#isLed) return;
-      if (this.onzoom && ("xaxis.range[0]" in change || change["xaxis.autorange"])) {
-        this.onzoom(change["xaxis.autorange"] ? null : [change["xaxis.range[0]"], change["xaxis.range[1]"]]);
-      }
+      if (this.#led) return;
+      if (change["xaxis.autorange"]) this.onzoom(null);
+      else if ("xaxis.range[0]" in change) this.onzoom([change["xaxis.range[0]"], change["xaxis.range[1]"]]);
     });
   }
 
@@ -96,25 +76,24 @@ export class Chart {
       gridcolor: rule,
       linecolor: rule,
       zerolinecolor: rule,
-      automargin: true,
-      fixedrange: false,
     };
     return {
       uirevision: axis.title.text,
       // Columns grow where they are: that they are other than before, only this says.
       datarevision: ++this.#revision,
       height: 260,
-      margin: { l: 44, r: 12, t: 30, b: 36 },
+      margin: { l: 56, r: 12, t: 30, b: 40 },
       paper_bgcolor: "transparent",
       plot_bgcolor: "transparent",
       font: { family: "system-ui, sans-serif", size: 12, color: quiet },
       hovermode: "x unified",
-      hoverlabel: { bgcolor: sheet, bordercolor: rule, font: { color: ink } },
+      hoverlabel: { bgcolor: sheet, bordercolor: rule, font: { color: ink }, namelength: -1 },
       showlegend: true,
       legend: { orientation: "h", x: 0, y: 1, yref: "container", yanchor: "top" },
       dragmode: "zoom",
       xaxis: { ...common, ...axis },
-      yaxis: { ...common, ...this.scale },
+      // What was zoomed to on one kind of scale means nothing on another.
+      yaxis: { ...common, ...this.scale, uirevision: this.scale.type },
       shapes: marks.map(line),
       annotations: marks.map(flag),
     };
@@ -124,7 +103,7 @@ export class Chart {
 // Plotly reads a few tags in texts: a name that has any is to be shown as it is.
 const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
-function trace({ name, x, y, colour: named, points }) {
+function trace({ name, x, y, colour: named, points, faint }) {
   const drawn = colour(named);
   return {
     type: "scatter",
@@ -132,7 +111,10 @@ function trace({ name, x, y, colour: named, points }) {
     x,
     y,
     mode: points ? "lines+markers" : "lines",
-    line: { color: drawn, width: 1.6 },
+    line: { color: drawn, width: faint ? 1 : 1.6 },
+    opacity: faint ? 0.3 : 1,
+    hoverinfo: faint ? "skip" : "all",
+    showlegend: !faint,
     marker: { color: drawn, size: 5 },
     connectgaps: true,
   };

@@ -1,4 +1,4 @@
-// The four charts of a run, and of another beside it: one horizontal axis, which zooms in all at once.
+// The charts of a run, and of another beside it: one horizontal axis, which zooms in all at once.
 
 import { element } from "../parts/element.js";
 import { Chart } from "./chart.js";
@@ -22,11 +22,18 @@ export class RunCharts {
   // Not as powers: Plotly raises exponents by a style attribute, which the page's policy refuses.
   #rate = new Chart("Learning rate", { exponentformat: "e" });
   #pace = new Chart("Images per second", { rangemode: "tozero" });
-  #all = [this.#loss, this.#error, this.#rate, this.#pace];
+  #wait = new Chart("Share of the time that training waited for photos", {
+    tickformat: ".0%",
+    rangemode: "tozero",
+  });
+  #all = [this.#loss, this.#error, this.#rate, this.#pace, this.#wait];
   #shown = [];
+  #isStale = false;
+  #isClosed = false;
+  #drawing = null;
 
   constructor() {
-    // While the figures are on their way; what goes wrong is said when they are drawn.
+    // Begun while the figures are on their way; what goes wrong is said when they are drawn.
     library().catch(() => {});
     this.axis = choice("Horizontal axis", { step: "Step", elapsed: "Time since the start", time: "Time" });
     this.smoothing = element("input", { type: "range", min: "0", max: "0.99", step: "0.01", value: "0" });
@@ -34,8 +41,8 @@ export class RunCharts {
     for (const control of [this.axis, this.smoothing, this.logarithmic]) {
       control.addEventListener("input", () => this.draw(this.#shown));
     }
-    const button = (name, act) =>
-      element("button", { type: "button", onclick: () => this.#all.forEach(act) }, name);
+    const button = (name, act) => element("button", { type: "button", onclick: act }, name);
+    const zoom = (factor) => this.#show(this.#loss.zoomed(factor));
     this.element = element(
       "div",
       {},
@@ -48,90 +55,99 @@ export class RunCharts {
         element(
           "span",
           { class: "group" },
-          button("Zoom in", (chart) => chart.zoom(0.5)),
-          button("Zoom out", (chart) => chart.zoom(2)),
-          button("Show all", (chart) => chart.showAll()),
+          button("Zoom in", () => zoom(0.5)),
+          button("Zoom out", () => zoom(2)),
+          button("Show all", () => this.#show(null)),
         ),
       ),
       element("div", { class: "charts" }, ...this.#all.map((chart) => chart.element)),
     );
-    for (const chart of this.#all) {
-      chart.onzoom = (range) =>
-        this.#all.filter((other) => other !== chart).forEach((other) => other.show(range));
-    }
+    for (const chart of this.#all) chart.onzoom = (range) => this.#show(range, chart);
   }
 
-  /** Draws runs, {name, history, marks}: the first as the one that is looked at, the second beside it. */
-  async draw(runs) {
+  /**
+   * Draws runs, {name, history, marks, began}: the one that is looked at, and perhaps one beside it. What
+   * came while the library was on its way, or another drawing went on, is drawn after that, all at once.
+   */
+  draw(runs) {
     this.#shown = runs;
+    this.#isStale = true;
+    return (this.#drawing ??= this.#drawAll().finally(() => (this.#drawing = null)));
+  }
+
+  async #drawAll() {
+    const plotly = await library();
+    while (this.#isStale && !this.#isClosed) {
+      this.#isStale = false;
+      await Promise.all(this.#pictures(this.#shown).map(([chart, picture]) => chart.draw(plotly, picture)));
+      performance.mark("charts drawn");
+    }
+    if (this.#isClosed) this.close();
+  }
+
+  #pictures(runs) {
+    const common = { marks: runs.flatMap((run) => this.#marks(run)), axis: AXES[this.axis.value] };
     this.#loss.scale = { type: this.logarithmic.checked ? "log" : "linear" };
-    const marks = runs.flatMap((run) => this.#marks(run));
-    const axis = AXES[this.axis.value];
-    await Promise.all([
-      this.#loss.draw({
-        lines: runs.flatMap((run, place) => this.#losses(run, PALETTE[place])),
-        marks,
-        axis,
-      }),
-      this.#error.draw({
-        lines: runs.flatMap((run, place) => this.#errors(run, PALETTE[place])),
-        marks,
-        axis,
-      }),
-      this.#rate.draw({ lines: this.#columns(runs, "learning_rate"), marks, axis }),
-      this.#pace.draw({ lines: this.#columns(runs, "images_per_second"), marks, axis }),
-    ]);
+    const of = (lines) => runs.flatMap((run, place) => lines(run, PALETTE[place]));
+    return [
+      [this.#loss, { ...common, lines: of((...run) => this.#losses(...run)) }],
+      [this.#error, { ...common, lines: of((...run) => this.#errors(...run)) }],
+      [this.#rate, { ...common, lines: of((...run) => this.#column("learning_rate", ...run)) }],
+      [this.#pace, { ...common, lines: of((...run) => this.#column("images_per_second", ...run)) }],
+      [this.#wait, { ...common, lines: of((...run) => this.#column("wait_share", ...run)) }],
+    ];
   }
 
   close() {
+    this.#isClosed = true;
     this.#all.forEach((chart) => chart.close());
   }
 
-  #losses({ name, history }, { main, other }) {
-    const y = smoothed(history.steps.loss, Number(this.smoothing.value));
-    const validated = { ...this.#epochs(history, "val_loss"), colour: other };
+  #show(range, but) {
+    this.#all.filter((chart) => chart !== but).forEach((chart) => chart.show(range));
+  }
+
+  #losses(run, { main, other }) {
+    const { name, history } = run;
+    const weight = Number(this.smoothing.value);
+    const [x, raw] = [this.#places(run), history.steps.loss];
+    const training = { name: `training, ${name}`, x, y: smoothed(raw, weight), colour: main };
+    const validation = { name: `validation, ${name}`, ...this.#epochs(run, "val_loss"), colour: other };
+    return [...(weight ? [{ ...training, y: raw, faint: true }] : []), training, validation];
+  }
+
+  #errors(run, { main, other }) {
     return [
-      { name: `${name} training`, x: this.#places(history), y, colour: main },
-      { name: `${name} validation`, ...validated },
+      { name: `top-1, ${run.name}`, ...this.#epochs(run, "val_top1_error"), colour: main },
+      { name: `top-5, ${run.name}`, ...this.#epochs(run, "val_top5_error"), colour: other },
     ];
   }
 
-  #errors({ name, history }, { main, other }) {
-    return [
-      { name: `${name} top-1`, ...this.#epochs(history, "val_top1_error"), colour: main },
-      { name: `${name} top-5`, ...this.#epochs(history, "val_top5_error"), colour: other },
-    ];
+  #column(column, run, { main }) {
+    return [{ name: run.name, x: this.#places(run), y: run.history.steps[column], colour: main }];
   }
 
-  #columns(runs, column) {
-    return runs.map(({ name, history }, place) => ({
-      name,
-      x: this.#places(history),
-      y: history.steps[column],
-      colour: PALETTE[place].main,
-    }));
+  #places(run) {
+    const { step, at } = run.history.steps;
+    return this.axis.value === "step" ? step : at.map((moment) => this.#when(run, moment));
   }
 
-  #places(history) {
-    if (this.axis.value === "step") return history.steps.step;
-    return history.steps.at.map((at) => this.#when(history, at));
-  }
-
-  #epochs({ epochs, ...history }, name) {
-    const x = epochs.map(({ step, at }) => (this.axis.value === "step" ? step : this.#when(history, at)));
+  #epochs(run, name) {
+    const { epochs } = run.history;
+    const x = epochs.map(({ step, at }) => (this.axis.value === "step" ? step : this.#when(run, at)));
     return { x, y: epochs.map((epoch) => epoch[name]), points: epochs.length <= MOST_MARKED };
   }
 
-  #marks({ history, marks }) {
-    return marks.map(({ at, kind, text }) => ({
+  #marks(run) {
+    return run.marks.map(({ at, kind, text }) => ({
       kind,
       text,
-      x: this.axis.value === "step" ? history.stepAt(at) : this.#when(history, at),
+      x: this.axis.value === "step" ? run.history.stepAt(at) : this.#when(run, at),
     }));
   }
 
-  #when({ steps }, at) {
-    return this.axis.value === "time" ? localTime(at) : (new Date(at) - new Date(steps.at[0])) / 60_000;
+  #when({ began }, at) {
+    return this.axis.value === "time" ? localTime(at) : (new Date(at) - new Date(began)) / 60_000;
   }
 }
 

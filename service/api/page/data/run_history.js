@@ -4,9 +4,12 @@ import { read } from "./api.js";
 import { events } from "./events.js";
 
 const FIRST_POINTS = 10_000;
+// Days of training: more than a chart can show.
+const MOST_POINTS = 20_000;
 const PAGE = 10_000;
-const KEPT_LINES = 1000;
-const KINDS = ["state", "epoch", "checkpoint", "warning", "log", "end"];
+// The server goes through all of a run's file each time: a long one is asked for the less often.
+const REST_PER_READING = 10;
+const KINDS = ["state", "epoch", "warning", "log", "end"];
 
 // What a reader of a curve wants to know of: the rest of the states is how every run goes.
 const BEFALLS = {
@@ -17,17 +20,18 @@ const BEFALLS = {
 };
 
 export class RunHistory {
-  #lastId = "";
-  #listening = false;
-
   /** Columns by step: what was measured at the logged ones. */
-  steps = { step: [], at: [], loss: [], learning_rate: [], images_per_second: [] };
+  steps = emptyColumns();
   /** {step, at, train_loss, val_loss, val_top1_error, val_top5_error} of each validated epoch, in order. */
   epochs = [];
-  /** {at, kind, text}: attempts that began, faults, warnings. */
+  /** {at, kind, text}: faults, ends, warnings. */
   marks = [];
-  /** The newest lines of the log. */
-  log = [];
+  /** Whether the log is longer than when this was last set to false. */
+  logHasGrown = true;
+  #lastId = "";
+  #reading = null;
+  #rested = 0;
+
   constructor(id) {
     this.id = id;
   }
@@ -42,49 +46,69 @@ export class RunHistory {
     return place < 0 ? 0 : this.steps.step[place];
   }
 
-  /** Reads what has been measured since it was last asked; resolves to whether there was more. */
-  async catchUp() {
-    const known = this.steps.step.length;
-    if (!known) this.#add(await read(`runs/${this.id}/metrics?points=${FIRST_POINTS}`));
-    else {
-      for (let more = true; more;) {
-        const page = await read(`runs/${this.id}/metrics?after=${this.lastStep}&limit=${PAGE}`);
-        this.#add(page);
-        more = page.items.length === PAGE;
-      }
-    }
-    return this.steps.step.length > known;
+  /**
+   * Reads what has been measured since it was last asked; resolves to whether there was more. A long run is
+   * not asked every time, but where it is `needed`.
+   */
+  async catchUp({ needed }) {
+    if (!needed && performance.now() < this.#rested) return false;
+    // One at a time: two that begin from the same step would bring it twice.
+    return (this.#reading ??= this.#read().finally(() => (this.#reading = null)));
   }
 
-  /** Follows what befalls the run and what it logs, until it is over; calls `changed` with each kind. */
+  /** Follows what befalls the run until it is over; calls `changed` whenever there is more. */
   async listen(signal, changed) {
-    if (this.#listening) return;
-    this.#listening = true;
-    try {
-      const kinds = KINDS.map((kind) => `kind=${kind}`).join("&");
-      for await (const event of events(`runs/${this.id}/events?${kinds}`, this.#lastId, signal)) {
-        this.#lastId = event.id ?? this.#lastId;
-        this.#hear(event);
-        changed(event.kind);
-      }
-    } finally {
-      this.#listening = false;
+    const kinds = KINDS.map((kind) => `kind=${kind}`).join("&");
+    for await (const told of events(`runs/${this.id}/events?${kinds}`, this.#lastId, signal)) {
+      told.forEach((event) => this.#hear(event));
+      changed();
     }
+    this.logHasGrown = true;
   }
 
-  #add({ items }) {
+  async #read() {
+    const began = performance.now();
+    const known = this.lastStep;
+    const all = known === 0 || this.steps.step.length > MOST_POINTS;
+    if (all) {
+      const { items } = await read(`runs/${this.id}/metrics?points=${FIRST_POINTS}`);
+      this.steps = emptyColumns();
+      this.#add(items);
+    } else {
+      for (let more = true; more;) {
+        const { items } = await read(`runs/${this.id}/metrics?after=${this.lastStep}&limit=${PAGE}`);
+        this.#add(items);
+        more = items.length === PAGE;
+      }
+    }
+    const ended = performance.now();
+    this.#rested = ended + REST_PER_READING * (ended - began);
+    return this.lastStep > known;
+  }
+
+  #add(items) {
     for (const item of items) {
       for (const [name, column] of Object.entries(this.steps)) column.push(item[name]);
     }
   }
 
-  #hear({ kind, data }) {
+  #hear({ kind, id, data }) {
+    this.#lastId = id ?? this.#lastId;
     if (kind === "epoch") this.epochs.push(data);
-    else if (kind === "warning") this.marks.push({ at: data.at, kind: "warning", text: data.message });
-    else if (kind === "log") this.log = [...this.log, data.line].slice(-KEPT_LINES);
-    else if (kind === "state" && data.state in BEFALLS) {
+    else if (kind === "warning") this.marks.push({ at: data.at, kind, text: data.message });
+    else if (kind === "log") this.logHasGrown = true;
+    else if (kind === "state" && Object.hasOwn(BEFALLS, data.state)) {
       const reason = data.reason ? `: ${data.reason}` : "";
       this.marks.push({ at: data.at, kind: data.state, text: BEFALLS[data.state] + reason });
     }
   }
 }
+
+const emptyColumns = () => ({
+  step: [],
+  at: [],
+  loss: [],
+  learning_rate: [],
+  images_per_second: [],
+  wait_share: [],
+});

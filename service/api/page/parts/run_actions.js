@@ -6,8 +6,7 @@ import { confirmed, asked } from "./dialog.js";
 import { element } from "./element.js";
 import { canGoOn, isOver } from "./figures.js";
 import { tell } from "./notice.js";
-
-export const nameOf = ({ id, name }) => name ?? id.slice(0, 8);
+import { nameOf } from "./run_name.js";
 
 export class RunActions {
   #run = null;

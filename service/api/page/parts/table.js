@@ -8,6 +8,7 @@ export class Table {
   #nothing;
   #numeric;
   #said;
+  #rows = new Map();
 
   /** `columns` are headings; one that begins with "#" is of numbers. */
   constructor(caption, columns, empty) {
@@ -34,10 +35,21 @@ export class Table {
 
   /** Rows of texts and nodes. Nothing is touched where the texts are as they were. */
   show(rows) {
-    const said = JSON.stringify(rows.map((cells) => cells.map((cell) => cell?.textContent ?? cell)));
+    const said = rows.map(key).join();
     if (said === this.#said) return;
     this.#said = said;
-    this.#body.replaceChildren(...rows.map((cells) => this.#row(cells)));
+    // Rows that are as they were stay: one of them may have the reader's focus.
+    const before = this.#rows;
+    this.#rows = new Map();
+    rows.forEach((cells, place) => {
+      let told = key(cells);
+      while (this.#rows.has(told)) told += "again";
+      const row = before.get(told) ?? this.#row(cells);
+      this.#rows.set(told, row);
+      const there = this.#body.children[place];
+      if (there !== row) this.#body.insertBefore(row, there ?? null);
+    });
+    while (this.#body.children.length > rows.length) this.#body.lastChild.remove();
     this.#frame.hidden = rows.length === 0;
     this.#nothing.hidden = rows.length > 0;
   }
@@ -49,3 +61,5 @@ export class Table {
     return element("tr", {}, ...made);
   }
 }
+
+const key = (cells) => JSON.stringify(cells.map((cell) => cell?.textContent ?? cell));

@@ -3,24 +3,23 @@
 import { RunCharts } from "../charts/run_charts.js";
 import { onThemeChange } from "../charts/theme.js";
 import { read, send } from "../data/api.js";
-import { RunHistory } from "../data/run_history.js";
+import { FollowedRun } from "../data/followed_run.js";
 import { confirmed } from "../parts/dialog.js";
 import { element, Facts, write } from "../parts/element.js";
 import { bytes, count, decimal, duration, isOver, moment, percent } from "../parts/figures.js";
 import { Log } from "../parts/log.js";
-import { nameOf, publish, RunActions } from "../parts/run_actions.js";
+import { publish, RunActions } from "../parts/run_actions.js";
+import { nameOf } from "../parts/run_name.js";
 import { State } from "../parts/state.js";
 import { Table } from "../parts/table.js";
 
 const OTHER_RUNS = 100;
+const LOG_LINES = 500;
 
 export class RunView {
-  title = "Run";
-  #run = null;
-  #other = null;
   #charts = new RunCharts();
   #state = new State();
-  #heading = element("h1", { tabindex: "-1" });
+  #heading = element("h1", { tabindex: "-1" }, "Run");
   #about = element("p", { class: "quiet" });
   #reason = element("p", { class: "reason", hidden: true });
   #bar = element("progress", { max: "1", value: "0", "aria-label": "Steps done" });
@@ -44,44 +43,54 @@ export class RunView {
   #checkpoints = new Table("Checkpoints", ["Checkpoint", "#Step", "#Size", ""], "None yet.");
   #resolved = element("pre", { tabindex: "0", role: "region", "aria-label": "The run made complete" });
   #log = new Log();
-  #history;
+  #id;
+  #followed;
+  #beside = null;
   #say;
   #signal;
   #actions;
   #delete;
-  #ready;
+  #others = null;
+  #toDraw = true;
   #frame = 0;
 
   constructor({ id, query, say, signal }) {
-    this.#history = new RunHistory(id);
+    this.#id = id;
     this.#say = say;
     this.#signal = signal;
+    this.#followed = new FollowedRun(id, () => this.#drawSoon());
     this.#actions = new RunActions({ say, changed: () => this.refresh() });
     this.#delete = element(
       "button",
       { type: "button", hidden: true, onclick: () => this.#remove() },
       "Delete",
     );
-    this.#compare.addEventListener("change", () => this.#compareWith(this.#compare.value));
+    this.#compare.addEventListener("change", () => this.#layBeside(this.#compare.value));
+    this.#compare.addEventListener("focus", () => (this.#others = null));
     this.element = this.#layout(id);
-    onThemeChange(() => this.#draw(), signal);
-    signal.addEventListener("abort", () => this.#charts.close());
-    this.#ready = Promise.all([this.#readLog(), this.#offerOthers(query.get("with"))]);
-    this.#ready.catch((error) => say(error.message));
+    if (query.get("with")) this.#layBeside(query.get("with"));
+    onThemeChange(() => this.#drawSoon(), signal);
+    signal.addEventListener("abort", () => this.#close());
+  }
+
+  get title() {
+    const { step, total_steps: total } = this.#followed.run?.progress ?? {};
+    const name = this.#followed.run ? this.#followed.name : "Run";
+    return total && !isOver(this.#followed.run.state) ? `${percent(step / total)} · ${name}` : name;
   }
 
   async refresh() {
-    const run = await read(`runs/${this.#history.id}`);
-    const first = this.#run === null;
-    this.#run = run;
-    this.title = nameOf(run);
-    this.#fill(run);
-    const others = isOver(run.state) && !first ? [] : [this.#history];
-    if (this.#other && !this.#other.whole) others.push(this.#other.history);
-    const grown = await Promise.all(others.map((history) => history.catchUp()));
-    if (this.#other) this.#other.whole = isOver(this.#other.state);
-    if (first || !isOver(run.state)) this.#listen(this.#history);
-    if (first || grown.includes(true)) await this.#draw();
+    const [followed, ...rest] = await Promise.allSettled([
+      this.#followed.refresh(),
+      this.#beside?.refresh(),
+      this.#offerOthers(),
+    ]);
+    if (this.#signal.aborted) return;
+    if (this.#followed.run) this.#fill(this.#followed.run);
+    if (this.#toDraw && this.#followed.run) await this.#draw();
+    if (this.#followed.history.logHasGrown) await this.#readLog();
+    const trouble = [followed, ...rest].find(({ status }) => status === "rejected");
+    if (trouble) throw trouble.reason;
   }
 
   #layout(id) {
@@ -158,13 +167,11 @@ export class RunView {
         attempt.reason,
       ]),
     );
-    this.#checkpoints.show(
-      run.checkpoints.toReversed().map((checkpoint) => this.#checkpoint(run, checkpoint)),
-    );
+    this.#checkpoints.show(run.checkpoints.toReversed().map((checkpoint) => this.#checkpoint(checkpoint)));
   }
 
-  #checkpoint(run, { name, step, size_bytes: size }) {
-    const act = () => publish(run, name).catch((error) => this.#say(error.message));
+  #checkpoint({ name, step, size_bytes: size }) {
+    const act = () => publish(this.#followed.run, name).catch((error) => this.#say(error.message));
     const button = element(
       "button",
       { type: "button", "aria-label": `Publish ${name}`, onclick: act },
@@ -173,85 +180,82 @@ export class RunView {
     return [name, count(step), bytes(size), button];
   }
 
-  async #draw() {
-    if (!this.#run) return;
-    const marks = marksOf(this.#run, this.#history);
-    const runs = [{ name: nameOf(this.#run), history: this.#history, marks }];
-    if (this.#other) runs.push({ ...this.#other, marks: [] });
-    this.#marks.show(marks.map(({ at, text }) => [moment(at), text]));
-    await this.#charts.draw(runs).catch((error) => this.#say(error.message));
-  }
-
-  /** Comes back when the run is over, or the connection broke: `refresh` then calls it again. */
-  #listen(history) {
-    const changed = (kind) => (kind === "log" ? this.#log.show(history.log) : this.#redrawSoon());
-    history.listen(this.#signal, changed).catch(() => {});
-  }
-
-  #redrawSoon() {
+  #drawSoon() {
+    this.#toDraw = true;
     // A history comes as hundreds of events at once.
     cancelAnimationFrame(this.#frame);
-    this.#frame = requestAnimationFrame(() => this.#draw());
+    this.#frame = requestAnimationFrame(() => this.#draw().catch((error) => this.#say(error.message)));
+  }
+
+  async #draw() {
+    if (!this.#followed.run || this.#signal.aborted) return;
+    this.#toDraw = false;
+    try {
+      const runs = [this.#followed, this.#beside].filter((followed) => followed?.run);
+      this.#marks.show(this.#followed.marks.map(({ at, text }) => [moment(at), text]));
+      await this.#charts.draw(runs);
+    } catch (error) {
+      this.#toDraw = true;
+      throw error;
+    }
   }
 
   async #readLog() {
-    const { lines } = await read(`runs/${this.#history.id}/logs?tail=300`);
-    this.#history.log = [...lines, ...this.#history.log];
-    this.#log.show(this.#history.log);
-  }
-
-  async #offerOthers(chosen) {
-    const { items } = await read(`runs?limit=${OTHER_RUNS}`);
-    const others = items.filter(({ id }) => id !== this.#history.id);
-    const none = element("option", { value: "" }, "no other run");
-    this.#compare.replaceChildren(
-      none,
-      ...others.map((run) => element("option", { value: run.id }, nameOf(run))),
-    );
-    if (others.some(({ id }) => id === chosen)) await this.#compareWith((this.#compare.value = chosen));
-  }
-
-  async #compareWith(id) {
-    history.replaceState(null, "", `#/runs/${this.#history.id}${id ? `?with=${id}` : ""}`);
-    this.#other = null;
-    if (id) {
-      const run = await read(`runs/${id}`);
-      this.#other = { name: nameOf(run), history: new RunHistory(id), state: run.state, whole: false };
-      await this.#other.history.catchUp();
-      this.#listen(this.#other.history);
+    const { history } = this.#followed;
+    history.logHasGrown = false;
+    try {
+      const { lines } = await read(`runs/${this.#id}/logs?tail=${LOG_LINES}`);
+      history.logHasGrown ||= !this.#log.show(lines);
+    } catch (error) {
+      history.logHasGrown = true;
+      throw error;
     }
-    await this.#draw();
+  }
+
+  /** Lists the runs that can be laid beside this one: at first, and anew when the reader goes to choose. */
+  async #offerOthers() {
+    if (this.#others) return;
+    const { items } = await read(`runs?limit=${OTHER_RUNS}`);
+    this.#others = items.filter(({ id }) => id !== this.#id);
+    const beside = this.#beside?.run;
+    const missing = beside && !this.#others.some(({ id }) => id === beside.id) ? [beside] : [];
+    const options = [...this.#others, ...missing].map((run) =>
+      element("option", { value: run.id }, nameOf(run)),
+    );
+    this.#compare.replaceChildren(element("option", { value: "" }, "no other run"), ...options);
+    this.#compare.value = beside?.id ?? "";
+  }
+
+  #layBeside(id) {
+    history.replaceState(null, "", `#/runs/${this.#id}${id ? `?with=${id}` : ""}`);
+    this.#beside?.close();
+    this.#beside = id ? new FollowedRun(id, () => this.#drawSoon()) : null;
+    this.#toDraw = true;
+    this.refresh().catch((error) => this.#say(error.message));
   }
 
   async #showResolved() {
-    const resolved = await read(`runs/${this.#history.id}/resolved`).catch((error) => ({
+    const resolved = await read(`runs/${this.#id}/resolved`).catch((error) => ({
       error: error.message,
     }));
     this.#resolved.textContent = JSON.stringify(resolved, null, 2);
   }
 
   async #remove() {
-    const name = nameOf(this.#run);
-    if (
-      !(await confirmed(
-        `Delete ${name}, its checkpoints and its history? Published models stay.`,
-        "Delete it",
-      ))
-    )
-      return;
+    const question = `Delete ${this.#followed.name}, its checkpoints and its history? Published models stay.`;
+    if (!(await confirmed(question, "Delete it"))) return;
     try {
-      await send("DELETE", `runs/${this.#history.id}`);
+      await send("DELETE", `runs/${this.#id}`);
       location.hash = "#/runs";
     } catch (error) {
       this.#say(error.message);
     }
   }
-}
 
-/** What befell a run, and the attempts after its first, in the order of time. */
-function marksOf({ attempts }, history) {
-  const began = attempts
-    .slice(1)
-    .map(({ number, started_at: at }) => ({ at, kind: "attempt", text: `attempt ${number} began` }));
-  return [...history.marks, ...began].sort((one, other) => one.at.localeCompare(other.at));
+  #close() {
+    cancelAnimationFrame(this.#frame);
+    this.#followed.close();
+    this.#beside?.close();
+    this.#charts.close();
+  }
 }

@@ -5,7 +5,8 @@ import { actionButton } from "../parts/action.js";
 import { element, Facts, write } from "../parts/element.js";
 import { count, decimal, duration, isOver, percent } from "../parts/figures.js";
 import { Rows } from "../parts/rows.js";
-import { nameOf, RunActions } from "../parts/run_actions.js";
+import { RunActions } from "../parts/run_actions.js";
+import { nameOf } from "../parts/run_name.js";
 import { State } from "../parts/state.js";
 
 const PAGE = 30;

@@ -18,11 +18,11 @@ PIECES = 6
 BETWEEN_SECONDS, PATIENCE_MILLISECONDS = 0.5, 2000
 ASK = """
 async ([path, patience]) => {
-  const { fetchPatiently } = await import("./page/data/patience.js");
+  const { request, whole } = await import("./page/data/api.js");
   try {
-    return await (await fetchPatiently(path, { patience })).text();
+    return await whole(await request(path, { patience }), "json");
   } catch (error) {
-    return `failed: ${error.message}`;
+    return error.message;
   }
 }
 """
@@ -35,7 +35,8 @@ def slow() -> Iterator[str]:
 
     class Slow(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path == "/silent":
+            kind = self.path.rpartition("/")[2]
+            if kind == "silent":
                 over.wait()
                 return
             self.send_response(200)
@@ -44,13 +45,14 @@ def slow() -> Iterator[str]:
             self.end_headers()
             if script:
                 self.wfile.write((served.FOLDER / self.path.removeprefix("/page/")).read_bytes())
-            elif self.path in {"/pieces", "/stuck"}:
-                self.wfile.write(b"piece ")
-                if self.path == "/stuck":
+            elif kind in {"pieces", "stuck"}:
+                self.wfile.write(b'"')
+                if kind == "stuck":
                     over.wait()
-                for _ in range(PIECES - 1):
+                for _ in range(PIECES):
                     over.wait(BETWEEN_SECONDS)
                     self.wfile.write(b"piece ")
+                self.wfile.write(b'"')
 
         def log_message(self, *_: object) -> None:
             pass
@@ -66,8 +68,8 @@ def slow() -> Iterator[str]:
     ("path", "said"),
     [
         ("pieces", "piece " * PIECES),
-        ("stuck", "failed: The server stopped in its answer"),
-        ("silent", "failed: signal is aborted without reason"),
+        ("stuck", "The server broke off its answer"),
+        ("silent", "The server does not answer"),
     ],
 )
 def test_silence_is_waited_for_and_not_the_whole_answer(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from lone_api import lone_api
+from lone_api import LoneApi, lone_api
 from playwright.sync_api import Page, Route, expect
 from recorded_home import RecordedHome
 from recorded_training import record_short_run
@@ -121,24 +122,23 @@ def test_focus_goes_back_to_what_opened_a_dialog(left: Left, visit: Callable[...
 
 
 def test_a_token_that_is_asked_for_below_a_dialog_can_be_given(
-    visit: Callable[..., Visit], tmp_path_factory: pytest.TempPathFactory
+    serve: Callable[..., LoneApi], visit: Callable[..., Visit], tmp_path: Path
 ) -> None:
-    home = tmp_path_factory.mktemp("token") / "home"
+    home = tmp_path / "home"
     with RecordedHome(home) as recorded:
         recorded.add_dataset("paints", ["amber", "blue"])
         recorded.add_run("paints", 2, name="waiting")
-    with lone_api(home, TANDEM_TOKEN="right") as api:
-        seen = visit(api.url)
-        with seen.tolerating("status of 401"):
-            page = seen.go("#/runs")
-            page.get_by_label("This server asks for a token").fill("right")
-            page.get_by_role("button", name="Continue").click()
-            page.get_by_role("button", name="Stop waiting").click()
-            expect(page.get_by_role("dialog")).to_be_visible()
-            page.evaluate("sessionStorage.setItem(Object.keys(sessionStorage)[0], 'wrong')")
-            page.get_by_label("This server asks for a token").fill("right")
-            page.get_by_role("button", name="Continue").click()
-            expect(page.get_by_role("link", name="waiting")).to_be_visible()
+    seen = visit(serve(home, TANDEM_TOKEN="right").url)
+    with seen.tolerating("status of 401"):
+        page = seen.go("#/runs")
+        page.get_by_label("This server asks for a token").fill("right")
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Stop waiting").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.evaluate("sessionStorage.setItem(Object.keys(sessionStorage)[0], 'wrong')")
+        page.get_by_label("This server asks for a token").fill("right")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("link", name="waiting")).to_be_visible()
 
 
 def test_a_camera_that_is_allowed_too_late_is_switched_off(left: Left, visit: Callable[..., Visit]) -> None:
@@ -172,27 +172,26 @@ def test_two_quick_presses_ask_for_one_camera(left: Left, visit: Callable[..., V
 
 
 def test_a_slider_that_is_dragged_asks_for_the_first_step_and_the_last(
-    visit: Callable[..., Visit], tmp_path_factory: pytest.TempPathFactory
+    serve: Callable[..., LoneApi], visit: Callable[..., Visit], tmp_path: Path
 ) -> None:
-    home = tmp_path_factory.mktemp("slider") / "home"
+    home = tmp_path / "home"
     with RecordedHome(home) as recorded:
         recorded.add_dataset("paints", ["amber", "blue"])
         run = recorded.add_run("paints", 2, name="drawn")
         for step in range(40):
             run.draw_filters(step)
-    with lone_api(home) as api:
-        seen = visit(api.url)
-        page = seen.go(f"#/filters/{run.id}")
-        expect(page.get_by_role("img", name="Kernels of tower 1 at step 39")).to_be_visible()
-        held: list[Route] = []
-        page.route("**/filters/*/*", lambda route: held.append(route))
-        slider = page.get_by_role("slider", name="Step")
-        for _ in range(39):
-            slider.press("ArrowLeft")
-        expect(page.get_by_text("step 0", exact=True)).to_be_visible()
-        asked = [route.request.url.rpartition("/filters/")[2] for route in held]
-        assert sorted(asked) == ["38/0", "38/1"]
-        for route in list(held):
-            route.continue_()
-        page.unroute("**/filters/*/*")
-        expect(page.get_by_role("img", name="Kernels of tower 1 at step 0")).to_be_visible()
+    seen = visit(serve(home).url)
+    page = seen.go(f"#/filters/{run.id}")
+    expect(page.get_by_role("img", name="Kernels of tower 1 at step 39")).to_be_visible()
+    held: list[Route] = []
+    page.route("**/filters/*/*", lambda route: held.append(route))
+    slider = page.get_by_role("slider", name="Step")
+    for _ in range(39):
+        slider.press("ArrowLeft")
+    expect(page.get_by_text("step 0", exact=True)).to_be_visible()
+    asked = [route.request.url.rpartition("/filters/")[2] for route in held]
+    assert sorted(asked) == ["38/0", "38/1"]
+    for route in list(held):
+        route.continue_()
+    page.unroute("**/filters/*/*")
+    expect(page.get_by_role("img", name="Kernels of tower 1 at step 0")).to_be_visible()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lone_api import lone_api
+from lone_api import LoneApi
 from playwright.sync_api import expect
 from recorded_home import RecordedHome
 from visit import Visit
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_the_form_is_filled_as_it_was_and_asks_for_the_same(
-    visit: Callable[..., Visit], tmp_path: Path
+    serve: Callable[..., LoneApi], visit: Callable[..., Visit], tmp_path: Path
 ) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -41,7 +41,8 @@ def test_the_form_is_filled_as_it_was_and_asks_for_the_same(
         with recorded.jobs.editing(job.id) as edit:
             edit.move_to(JobState.STARTING)
             edit.move_to(JobState.FAILED, "no photo could be used")
-    with lone_api(tmp_path / "home") as api, Client(api.url) as client:
+    api = serve(tmp_path / "home")
+    with Client(api.url) as client:
         page = visit(api.url).go("#/datasets")
         page.get_by_role("link", name="Prepare again paints").click()
         expect(page.get_by_label("Path needed")).to_have_value(str(photos))

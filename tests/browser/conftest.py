@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chromium import MISSING, REQUIRED, chromium, chromium_program
+from lone_api import LoneApi, lone_api
 from playwright.sync_api import Browser, expect
 from visit import Visit
 from whole_course import WholeCourse, run_course
@@ -31,6 +33,13 @@ def browser() -> Iterator[Browser]:
         pytest.skip(MISSING)
     with chromium(program) as browser:
         yield browser
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., LoneApi]]:
+    """Serves a home, `serve(home, **settings)`; a test names it before `visit`, whose pages close earlier."""
+    with ExitStack() as running:
+        yield lambda home, **settings: running.enter_context(lone_api(home, **settings))
 
 
 @pytest.fixture

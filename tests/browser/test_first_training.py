@@ -91,6 +91,7 @@ def test_a_run_is_started_watched_stopped_resumed_published_and_asked(
     dialog.get_by_label(re.compile("^Model")).fill("first")
     dialog.get_by_role("button", name="Publish").click()
     expect(dialog).to_be_hidden()
+    expect(page.get_by_role("status").filter(has_text="first, version 1 is published")).to_be_visible()
     assert [version.run_id for version in client.models.get("first").versions] == [run_id]
 
     photo = photos / "val" / "blue" / "003.jpg"

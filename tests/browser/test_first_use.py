@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lone_api import lone_api
+from lone_api import LoneApi
 from playwright.sync_api import expect
 from recorded_home import RecordedHome
 from visit import Visit
@@ -16,20 +16,24 @@ from service.client import Client
 pytestmark = pytest.mark.browser
 
 
-def test_before_any_model_is_published_the_page_says_so(visit: Callable[..., Visit], tmp_path: Path) -> None:
+def test_before_any_model_is_published_the_page_says_so(
+    serve: Callable[..., LoneApi], visit: Callable[..., Visit], tmp_path: Path
+) -> None:
     with RecordedHome(tmp_path / "home"):
         pass
-    with lone_api(tmp_path / "home") as api:
-        page = visit(api.url).go("#/classify")
-        expect(page.get_by_text("No model has been published yet.")).to_be_visible()
-        expect(page.get_by_label("Model").get_by_role("option")).to_have_text(["the default model"])
+    page = visit(serve(tmp_path / "home").url).go("#/classify")
+    expect(page.get_by_text("No model has been published yet.")).to_be_visible()
+    expect(page.get_by_label("Model").get_by_role("option")).to_have_text(["the default model"])
 
 
-def test_an_alias_that_moves_is_seen_to_move(visit: Callable[..., Visit], tmp_path: Path) -> None:
+def test_an_alias_that_moves_is_seen_to_move(
+    serve: Callable[..., LoneApi], visit: Callable[..., Visit], tmp_path: Path
+) -> None:
     with RecordedHome(tmp_path / "home") as recorded:
         for _ in range(2):
             recorded.add_version("shades")
-    with lone_api(tmp_path / "home") as api, Client(api.url) as client:
+    api = serve(tmp_path / "home")
+    with Client(api.url) as client:
         page = visit(api.url).go("#/classify")
         options = page.get_by_label("Model").get_by_role("option")
         for version, texts in (
@@ -41,14 +45,13 @@ def test_an_alias_that_moves_is_seen_to_move(visit: Callable[..., Visit], tmp_pa
 
 
 def test_filters_of_a_run_that_has_left_none_are_announced(
-    visit: Callable[..., Visit], tmp_path: Path
+    serve: Callable[..., LoneApi], visit: Callable[..., Visit], tmp_path: Path
 ) -> None:
     with RecordedHome(tmp_path / "home") as recorded:
         recorded.add_dataset("paints", ["amber", "blue"])
         run = recorded.add_run("paints", 2, name="young")
-    with lone_api(tmp_path / "home") as api:
-        page = visit(api.url).go("#/filters")
-        expect(page.get_by_text("This run has left no pictures yet")).to_be_visible()
-        run.draw_filters(1)
-        expect(page.get_by_role("img", name="Kernels of tower 1 at step 1")).to_be_visible()
-        expect(page.get_by_text("This run has left no pictures yet")).to_be_hidden()
+    page = visit(serve(tmp_path / "home").url).go("#/filters")
+    expect(page.get_by_text("This run has left no pictures yet")).to_be_visible()
+    run.draw_filters(1)
+    expect(page.get_by_role("img", name="Kernels of tower 1 at step 1")).to_be_visible()
+    expect(page.get_by_text("This run has left no pictures yet")).to_be_hidden()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 from lone_api import lone_api
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from recorded_home import RecordedHome
 from visit import Visit
 
@@ -61,6 +61,25 @@ def test_every_run_is_reached_and_a_new_one_displaces_none(long: Long, visit: Ca
     expect(names).to_have_text([*(f"run {number}" for number in reversed(range(200, RUNS))), "run 20"])
     page.get_by_label("Named").fill("none of these")
     expect(page.get_by_text("None of the runs that are shown has such a name.")).to_be_visible()
+
+
+def test_a_run_that_is_displaced_while_older_ones_are_asked_for_stays(
+    long: Long, visit: Callable[..., Visit]
+) -> None:
+    seen = visit(long.url)
+    held: list[Route] = []
+    seen.page.route("**/runs?*cursor=*", lambda route: held.append(route))
+    page = seen.go("#/runs")
+    names = page.get_by_role("heading", level=2)
+    expect(names).to_have_count(30)
+    before = names.all_inner_texts()
+    with page.expect_request("**/runs?*cursor=*"):
+        page.get_by_role("button", name="Show older runs").click()
+    long.recorded.add_run("paints", 2, name="displacing")
+    expect(names.first).to_have_text("displacing")
+    held.pop().continue_()
+    expect(names).to_have_count(61)
+    assert names.all_inner_texts()[:31] == ["displacing", *before]
 
 
 def test_filters_of_a_run_that_is_older_than_all_listed_are_shown(

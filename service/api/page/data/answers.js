@@ -1,6 +1,6 @@
 // What serving says of a photo.
 
-import { Refusal, request } from "./api.js";
+import { Refusal, request, whole } from "./api.js";
 
 // As many classes as ImageNet has: the true one may be far down.
 const CLASSES = 1000;
@@ -29,5 +29,5 @@ async function ask(path, photo, signal) {
   const body = new FormData();
   body.append("file", photo);
   const patience = PATIENCE_MILLISECONDS;
-  return (await request(path, { method: "POST", body, signal, patience })).json();
+  return whole(await request(path, { method: "POST", body, signal, patience }), "json");
 }

@@ -40,14 +40,13 @@ export async function request(path, { patience, ...options } = {}) {
 }
 
 export async function read(path) {
-  const answer = await request(path, { patience: PATIENCE_MILLISECONDS });
-  return answer.json();
+  return whole(await request(path, { patience: PATIENCE_MILLISECONDS }), "json");
 }
 
 /** A picture, as an address for an <img>; it stays in memory until it is revoked. */
 export async function picture(path) {
   const answer = await request(path, { patience: PATIENCE_MILLISECONDS });
-  return URL.createObjectURL(await answer.blob());
+  return URL.createObjectURL(await whole(answer, "blob"));
 }
 
 export async function send(method, path, body, headers = {}) {
@@ -55,7 +54,14 @@ export async function send(method, path, body, headers = {}) {
   const sent = body === undefined ? headers : { "Content-Type": "application/json", ...headers };
   const patience = SENDING_PATIENCE_MILLISECONDS;
   const answer = await request(path, { method, headers: sent, patience, ...options });
-  return answer.status === 204 ? null : answer.json();
+  return answer.status === 204 ? null : whole(answer, "json");
+}
+
+/** What an answer brings, once all of it has come: as "json" or "blob". */
+export async function whole(answer, form) {
+  return answer[form]().catch(() => {
+    throw new Error("The server broke off its answer");
+  });
 }
 
 /** A key for a request that is not to be done twice, however often it is sent. */

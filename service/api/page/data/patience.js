@@ -16,7 +16,7 @@ function heard(body, patience) {
   let timer;
   const listen = (controller) => {
     clearTimeout(timer);
-    timer = setTimeout(() => controller.error(new Error("The server stopped in its answer")), patience);
+    timer = setTimeout(() => controller.error(), patience);
   };
   return body.pipeThrough(
     new TransformStream({

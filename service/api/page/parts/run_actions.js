@@ -94,6 +94,6 @@ export async function publish(run, checkpoint = "", signal = undefined) {
     body,
   );
   if (!published || signal?.aborted) return;
-  const link = element("a", { href: "#/classify" }, "classify photos with it");
+  const link = element("a", { href: "#/classify" }, "ask it about photos");
   tell(`${published.name}, version ${published.version} is published: `, link);
 }

@@ -104,10 +104,13 @@ export class RunsView {
 
   async #showOlder() {
     const states = this.#states;
+    const before = this.#older.length ? [] : this.#newest;
     const path = `runs?limit=${PAGE}${states}&cursor=${encodeURIComponent(this.#cursor)}`;
     const { items, next_cursor: next } = await read(path);
     if (states !== this.#states) return;
-    this.#older = [...this.#older, ...items];
+    // A refresh meanwhile may have pushed some off the newest page while there were no older ones to join.
+    const pushed = before.filter((run) => isOlder(run, this.#newest.at(-1)));
+    this.#older = [...pushed, ...this.#older, ...items];
     this.#cursor = next;
     this.#show();
   }

@@ -1,7 +1,7 @@
 // A run that is being looked at: how it is, and its history as long as there may be more of it.
 
-import { isOver } from "../parts/figures.js";
-import { nameOf } from "../parts/run_name.js";
+import { isOver } from "./job_state.js";
+import { nameOf } from "./run_name.js";
 import { read } from "./api.js";
 import { RunHistory } from "./run_history.js";
 

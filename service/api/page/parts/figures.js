@@ -20,7 +20,3 @@ export const duration = known((seconds) => {
 });
 /** A moment told in ISO 8601, in the reader's own time zone. */
 export const moment = (told) => (told ? new Date(told).toLocaleString() : UNKNOWN);
-
-const TERMINAL = ["succeeded", "stopped", "failed", "interrupted"];
-export const isOver = (state) => TERMINAL.includes(state);
-export const canGoOn = (state) => ["stopped", "failed", "interrupted"].includes(state);

@@ -1,12 +1,12 @@
 // What can be done to a run: stop, resume, publish, start another like it, delete.
 
 import { read, send } from "../data/api.js";
+import { canGoOn, isOver } from "../data/job_state.js";
 import { actionButton } from "./action.js";
 import { confirmed, asked } from "./dialog.js";
 import { element } from "./element.js";
-import { canGoOn, isOver } from "./figures.js";
 import { tell } from "./notice.js";
-import { nameOf } from "./run_name.js";
+import { nameOf } from "../data/run_name.js";
 
 export class RunActions {
   #run = null;
@@ -60,9 +60,9 @@ export class RunActions {
 }
 
 /** Asks under which name a checkpoint of a run is published; by default the newest one. */
-export async function publish(run, checkpoint = "", signal = undefined) {
+export async function publish(run, checkpoint, signal) {
   const { items: models } = await read("models");
-  if (signal?.aborted) return;
+  if (signal.aborted) return;
   const known = models.map(({ name }) => name).join(", ");
   const checkpoints = Object.fromEntries(run.checkpoints.toReversed().map(({ name }) => [name, name]));
   const fields = [
@@ -93,7 +93,7 @@ export async function publish(run, checkpoint = "", signal = undefined) {
       }),
     body,
   );
-  if (!published || signal?.aborted) return;
+  if (!published || signal.aborted) return;
   const link = element("a", { href: "#/classify" }, "ask it about photos");
   tell(`${published.name}, version ${published.version} is published: `, link);
 }

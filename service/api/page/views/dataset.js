@@ -3,10 +3,11 @@
 import { BarChart } from "../charts/bar_chart.js";
 import { onThemeChange } from "../charts/theme.js";
 import { read, send } from "../data/api.js";
+import { isOver } from "../data/job_state.js";
 import { actionButton } from "../parts/action.js";
 import { confirmed } from "../parts/dialog.js";
 import { element, Facts } from "../parts/element.js";
-import { bytes, count, isOver, moment } from "../parts/figures.js";
+import { bytes, count, moment } from "../parts/figures.js";
 import { Picture } from "../parts/picture.js";
 import { Table } from "../parts/table.js";
 import { DatasetSummary } from "./datasets.js";

@@ -1,10 +1,11 @@
 // The datasets: whole ones with what they hold, others with how far their preparation is.
 
 import { read, send } from "../data/api.js";
+import { canGoOn, isOver } from "../data/job_state.js";
 import { actionButton } from "../parts/action.js";
 import { confirmed } from "../parts/dialog.js";
 import { element, write } from "../parts/element.js";
-import { canGoOn, count, duration, isOver } from "../parts/figures.js";
+import { count, duration } from "../parts/figures.js";
 import { Rows } from "../parts/rows.js";
 import { State } from "../parts/state.js";
 

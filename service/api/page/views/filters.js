@@ -4,7 +4,7 @@ import { read, Refusal } from "../data/api.js";
 import { element, write } from "../parts/element.js";
 import { count } from "../parts/figures.js";
 import { Picture } from "../parts/picture.js";
-import { nameOf } from "../parts/run_name.js";
+import { nameOf } from "../data/run_name.js";
 
 const RUNS = 100;
 const PLAY_MILLISECONDS = 600;

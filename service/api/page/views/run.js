@@ -4,12 +4,14 @@ import { RunCharts } from "../charts/run_charts.js";
 import { onThemeChange } from "../charts/theme.js";
 import { read, send } from "../data/api.js";
 import { FollowedRun } from "../data/followed_run.js";
+import { isOver } from "../data/job_state.js";
+import { actionButton } from "../parts/action.js";
 import { confirmed } from "../parts/dialog.js";
 import { element, Facts, write } from "../parts/element.js";
-import { bytes, count, decimal, duration, isOver, moment, percent } from "../parts/figures.js";
+import { bytes, count, decimal, duration, moment, percent } from "../parts/figures.js";
 import { Log } from "../parts/log.js";
 import { publish, RunActions } from "../parts/run_actions.js";
-import { nameOf } from "../parts/run_name.js";
+import { nameOf } from "../data/run_name.js";
 import { State } from "../parts/state.js";
 import { Table } from "../parts/table.js";
 
@@ -59,12 +61,8 @@ export class RunView {
     this.#say = say;
     this.#signal = signal;
     this.#followed = new FollowedRun(id, () => this.#drawSoon());
-    this.#actions = new RunActions({ say, changed: () => this.refresh() });
-    this.#delete = element(
-      "button",
-      { type: "button", hidden: true, onclick: () => this.#remove() },
-      "Delete",
-    );
+    this.#actions = new RunActions({ say, signal, changed: () => this.refresh() });
+    this.#delete = actionButton("Delete", (meanwhile) => this.#remove(meanwhile), say, { hidden: true });
     this.#compare.addEventListener("change", () => this.#layBeside(this.#compare.value));
     this.#compare.addEventListener("focus", () => (this.#others = null));
     this.element = this.#layout(id);
@@ -171,7 +169,8 @@ export class RunView {
   }
 
   #checkpoint({ name, step, size_bytes: size }) {
-    const act = () => publish(this.#followed.run, name).catch((error) => this.#say(error.message));
+    const act = () =>
+      publish(this.#followed.run, name, this.#signal).catch((error) => this.#say(error.message));
     const button = element(
       "button",
       { type: "button", "aria-label": `Publish ${name}`, onclick: act },
@@ -241,15 +240,11 @@ export class RunView {
     this.#resolved.textContent = JSON.stringify(resolved, null, 2);
   }
 
-  async #remove() {
+  async #remove(meanwhile) {
     const question = `Delete ${this.#followed.name}, its checkpoints and its history? Published models stay.`;
     if (!(await confirmed(question, "Delete it"))) return;
-    try {
-      await send("DELETE", `runs/${this.#id}`);
-      location.hash = "#/runs";
-    } catch (error) {
-      this.#say(error.message);
-    }
+    await meanwhile(() => send("DELETE", `runs/${this.#id}`));
+    if (!this.#signal.aborted) location.hash = "#/runs";
   }
 
   #close() {

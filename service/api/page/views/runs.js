@@ -1,12 +1,13 @@
 // The runs, newest first: how each is and how far.
 
 import { read } from "../data/api.js";
+import { isOver } from "../data/job_state.js";
 import { actionButton } from "../parts/action.js";
 import { element, Facts, write } from "../parts/element.js";
-import { count, decimal, duration, isOver, percent } from "../parts/figures.js";
+import { count, decimal, duration, percent } from "../parts/figures.js";
 import { Rows } from "../parts/rows.js";
 import { RunActions } from "../parts/run_actions.js";
-import { nameOf } from "../parts/run_name.js";
+import { nameOf } from "../data/run_name.js";
 import { State } from "../parts/state.js";
 
 const PAGE = 30;

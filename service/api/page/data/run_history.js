@@ -26,6 +26,8 @@ export class RunHistory {
   epochs = [];
   /** {at, kind, text}: faults, ends, warnings. */
   marks = [];
+  /** Whether what was measured has been asked for once. */
+  isRead = false;
   /** Whether the log is longer than when this was last set to false. */
   logHasGrown = true;
   #lastId = "";
@@ -81,6 +83,7 @@ export class RunHistory {
         more = items.length === PAGE;
       }
     }
+    this.isRead = true;
     const ended = performance.now();
     this.#rested = ended + REST_PER_READING * (ended - began);
     return this.lastStep > known;

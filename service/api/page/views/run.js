@@ -85,7 +85,7 @@ export class RunView {
     ]);
     if (this.#signal.aborted) return;
     if (this.#followed.run) this.#fill(this.#followed.run);
-    if (this.#toDraw && this.#followed.run) await this.#draw();
+    if (this.#toDraw) await this.#draw();
     if (this.#followed.history.logHasGrown) await this.#readLog();
     const trouble = [followed, ...rest].find(({ status }) => status === "rejected");
     if (trouble) throw trouble.reason;
@@ -187,10 +187,11 @@ export class RunView {
   }
 
   async #draw() {
-    if (!this.#followed.run || this.#signal.aborted) return;
+    // Not what befell a run by itself: to draw takes as long as for all of it.
+    if (!this.#followed.history.isRead || this.#signal.aborted) return;
     this.#toDraw = false;
     try {
-      const runs = [this.#followed, this.#beside].filter((followed) => followed?.run);
+      const runs = [this.#followed, this.#beside].filter((followed) => followed?.history.isRead);
       this.#marks.show(this.#followed.marks.map(({ at, text }) => [moment(at), text]));
       await this.#charts.draw(runs);
     } catch (error) {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -44,16 +45,16 @@ MOST_BYTES: Final = 200_000
 
 
 @pytest.fixture(scope="session")
-def shown(
-    stack: Stack, client: Client, photos: Path, tmp_path_factory: pytest.TempPathFactory
-) -> WholeCourse:
+def shown(stack: Stack, client: Client, photos: Path) -> Iterator[WholeCourse]:
     """A course over animals where there are any, and over paints otherwise."""
-    folder = animals(tmp_path_factory.mktemp("animals")) if SAMPLE.is_dir() else photos / "train"
-    spec = {"name": folder.name, "source": {"path": str(folder)}, "val_fraction": 0.2, "image_size": 72}
-    client.datasets.create(spec)
-    wait_for_dataset(client, folder.name)
-    photo = next((folder / sorted(path.name for path in folder.iterdir())[1]).iterdir())
-    return run_course(client, stack.url, folder.name, photo, epochs=40)
+    # A short path, for one of the pictures shows it.
+    with tempfile.TemporaryDirectory(prefix="photos-") as parent:
+        folder = animals(Path(parent)) if SAMPLE.is_dir() else photos / "train"
+        spec = {"name": folder.name, "source": {"path": str(folder)}, "val_fraction": 0.2, "image_size": 72}
+        client.datasets.create(spec)
+        wait_for_dataset(client, folder.name)
+        photo = next((folder / sorted(path.name for path in folder.iterdir())[1]).iterdir())
+        yield run_course(client, stack.url, folder.name, photo, epochs=40)
 
 
 def animals(parent: Path) -> Path:

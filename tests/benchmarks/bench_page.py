@@ -1,10 +1,10 @@
 """`make bench-page`: the web page in a headless Chromium, over a control plane on loopback.
 
 first view: the list of runs, sixty of them, from the navigation until the reader can use it, and the bytes
-that came for it, the chart library's apart. long run: a run with 70,000 points, from the navigation until all
-of them are on the screen, with nothing cached and at later visits, in a browser that nothing is attached to;
-beside it the same under a debugger, which is slower, and the memory that they take. A table goes to stderr;
-the last line of stdout is one JSON object. Exits 1 when a figure is not held.
+that came for it, the chart library's apart. long run: a run of 10,000 steps with 50,000 points, from the
+navigation until all of them are on the screen, with nothing cached and at later visits, in a browser that
+nothing is attached to; beside it the same under a debugger, which is slower, and the memory that they take. A
+table goes to stderr; the last line of stdout is one JSON object. Exits 1 when a figure is not held.
 """
 
 from __future__ import annotations

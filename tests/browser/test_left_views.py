@@ -157,6 +157,7 @@ def test_a_camera_that_is_allowed_too_late_is_switched_off(left: Left, visit: Ca
 def test_two_quick_presses_ask_for_one_camera(left: Left, visit: Callable[..., Visit]) -> None:
     page = visit(left.url).go("#/classify")
     page.evaluate(SLOW_CAMERA)
+    page.get_by_role("button", name="Use the camera").wait_for()
     page.evaluate(
         """() => {
           const [button] = [...document.querySelectorAll("button")]

@@ -13,7 +13,9 @@ from service.domain.job_folder import now
 from service.domain.state import JobState
 
 STEPS: Final = 10_000
-EPOCHS: Final = STEPS
+# Of the long run: an epoch is over after each third step, so that it has fifty thousand points.
+_EPOCH_STEPS: Final = 3
+EPOCHS: Final = len(range(0, STEPS, _EPOCH_STEPS))
 # Loss, rate, pace and waiting of each step, and of each epoch its loss and both errors in validation.
 POINTS: Final = 4 * STEPS + 3 * EPOCHS
 CLASSES: Final = ("amber", "blue", "coral", "dark")
@@ -28,18 +30,18 @@ def record_long_run(home: RecordedHome) -> str:
     recipe = {"preset": "quick", "max_steps": STEPS}
     run = home.add_run("paints", len(CLASSES), name="long", recipe=recipe)
     run.begin()
-    train(run, 1, _FELL)
+    train(run, 1, _FELL, epoch_steps=_EPOCH_STEPS)
     fallen = "worker 1 was killed by signal 9: out of memory, perhaps"
     run.write([FailureLine(at=now(), rank=1, message=fallen)])
     run.move_to(JobState.RECOVERING, fallen)
     run.move_to(JobState.RUNNING)
-    train(run, _FELL + 1, _STOPPED)
+    train(run, _FELL + 1, _STOPPED, epoch_steps=_EPOCH_STEPS)
     run.move_to(JobState.STOPPING)
     run.move_to(JobState.STOPPED, "asked to stop")
     run.begin()
     warning = "batches are waited for 31 % of the time: try loading.workers=2"
     run.write([WarningLine(at=now(), code="waiting_for_batches", message=warning)])
-    train(run, _STOPPED + 1, STEPS)
+    train(run, _STOPPED + 1, STEPS, epoch_steps=_EPOCH_STEPS)
     for step in (STEPS - 1000, STEPS - 500, STEPS):
         run.keep_checkpoint(step)
     run.log(*(f"2026-01-01 epoch {line}, a line of a log" for line in range(2000)))
@@ -60,16 +62,16 @@ def record_short_run(
     return run
 
 
-def train(run: RecordedRun, first: int, last: int) -> None:
-    """Tells of steps, each of which is an epoch too."""
+def train(run: RecordedRun, first: int, last: int, *, epoch_steps: int = 1) -> None:
+    """Tells of steps, and of an epoch after the first of each `epoch_steps`."""
     for begin in range(first, last + 1, _WRITTEN_AT_ONCE):
         end = min(begin + _WRITTEN_AT_ONCE - 1, last)
-        run.write(line for step in range(begin, end + 1) for line in _lines(step))
+        run.write(line for step in range(begin, end + 1) for line in _lines(step, epoch_steps))
         name = f"step-{end:08d}"
         run.write([CheckpointLine(at=now(), name=name, epoch=end, step=end)])
 
 
-def _lines(step: int) -> Iterator[Line]:
+def _lines(step: int, epoch_steps: int) -> Iterator[Line]:
     noise = math.sin(step * 12.9898) * 0.5
     loss = 0.3 + 1.2 * math.exp(-step / 2500) + 0.15 * noise
     yield StepLine(
@@ -85,6 +87,8 @@ def _lines(step: int) -> Iterator[Line]:
         wait_share=0.1,
         corrupt_samples=0,
     )
+    if (step - 1) % epoch_steps:
+        return
     yield EpochLine(
         at=now(),
         epoch=step,

@@ -4,28 +4,20 @@ import { Refusal } from "./data/api.js";
 import { forgetToken, token } from "./data/token.js";
 import { closeDialogs } from "./parts/modal.js";
 import { notice, tell } from "./parts/notice.js";
-import { ClassifyView } from "./views/classify.js";
-import { ClusterView } from "./views/cluster.js";
-import { DatasetView } from "./views/dataset.js";
-import { DatasetsView } from "./views/datasets.js";
-import { FiltersView } from "./views/filters.js";
-import { PrepareView } from "./views/prepare.js";
-import { RunView } from "./views/run.js";
-import { RunsView } from "./views/runs.js";
-import { StartRunView } from "./views/start_run.js";
 
 const PAUSE_MILLISECONDS = 2000;
 const LONGEST_PAUSE_MILLISECONDS = 30_000;
 
-// Of each address: its view, the one for something in it, and which link of the head it belongs to.
+// Of each address: its view, the one for something in it, and which link of the head it belongs to. A view is
+// named by its module, which is brought in when it is first shown, and the class in that.
 const VIEWS = {
-  runs: { all: RunsView, one: RunView, under: "runs" },
-  start: { all: StartRunView, under: "runs" },
-  datasets: { all: DatasetsView, one: DatasetView, under: "datasets" },
-  prepare: { all: PrepareView, under: "datasets" },
-  classify: { all: ClassifyView, under: "classify" },
-  filters: { all: FiltersView, one: FiltersView, under: "filters" },
-  cluster: { all: ClusterView, under: "cluster" },
+  runs: { all: ["runs", "RunsView"], one: ["run", "RunView"], under: "runs" },
+  start: { all: ["start_run", "StartRunView"], under: "runs" },
+  datasets: { all: ["datasets", "DatasetsView"], one: ["dataset", "DatasetView"], under: "datasets" },
+  prepare: { all: ["prepare", "PrepareView"], under: "datasets" },
+  classify: { all: ["classify", "ClassifyView"], under: "classify" },
+  filters: { all: ["filters", "FiltersView"], one: ["filters", "FiltersView"], under: "filters" },
+  cluster: { all: ["cluster", "ClusterView"], under: "cluster" },
 };
 
 const [main, message, forget] = ["view", "message", "forget"].map((id) => document.getElementById(id));
@@ -40,7 +32,7 @@ function addressed() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, id] = parts(path);
   const { all, one, under } = VIEWS[Object.hasOwn(VIEWS, name) ? name : "runs"];
-  return { View: id && one ? one : all, under, id, query: new URLSearchParams(query) };
+  return { place: id && one ? one : all, under, id, query: new URLSearchParams(query) };
 }
 
 function parts(path) {
@@ -52,15 +44,17 @@ function parts(path) {
   }
 }
 
-function show() {
+async function show() {
   leaving.abort();
   leaving = new AbortController();
   closeDialogs();
   tell();
-  say("");
   const { signal } = leaving;
-  const { View, under, ...named } = addressed();
+  const { place, under, ...named } = addressed();
+  const View = await load(place, signal);
+  if (signal.aborted) return;
   // A view may go on for a while after it was left, with nobody to listen.
+  say("");
   const view = new View({ ...named, say: (text) => signal.aborted || say(text), signal });
   main.replaceChildren(view.element);
   for (const link of document.querySelectorAll("nav a")) {
@@ -68,6 +62,19 @@ function show() {
     else link.removeAttribute("aria-current");
   }
   keepFresh(view, signal);
+}
+
+/** A view's class. A module that did not come is asked for again, by an address that has not failed. */
+async function load([module, name], signal) {
+  for (let again = ""; !signal.aborted; again = `?again=${Date.now()}`) {
+    try {
+      return (await import(`./views/${module}.js${again}`))[name];
+    } catch (error) {
+      console.warn(error);
+      say("A part of this page could not be loaded. Trying again …");
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
+    }
+  }
 }
 
 /**
@@ -98,8 +105,8 @@ async function keepFresh(view, signal) {
 main.before(notice);
 forget.addEventListener("click", forgetToken);
 document.getElementById("skip").addEventListener("click", () => main.focus());
-addEventListener("hashchange", () => {
-  show();
+addEventListener("hashchange", async () => {
+  await show();
   // Whoever follows a link by keyboard or by ear goes on from the new page's heading.
   main.querySelector("h1")?.focus();
 });

@@ -78,16 +78,14 @@ export class RunView {
   }
 
   async refresh() {
-    const [followed, ...rest] = await Promise.allSettled([
-      this.#followed.refresh(),
-      this.#beside?.refresh(),
-      this.#offerOthers(),
-    ]);
+    const followed = [this.#followed.refresh(), this.#beside?.refresh()];
+    const settled = await Promise.allSettled(followed);
     if (this.#signal.aborted) return;
     if (this.#followed.run) this.#fill(this.#followed.run);
     if (this.#toDraw) await this.#draw();
+    await this.#offerOthers();
     if (this.#followed.history.logHasGrown) await this.#readLog();
-    const trouble = [followed, ...rest].find(({ status }) => status === "rejected");
+    const trouble = settled.find(({ status }) => status === "rejected");
     if (trouble) throw trouble.reason;
   }
 

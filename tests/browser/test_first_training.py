@@ -98,6 +98,7 @@ def test_a_run_is_started_watched_stopped_resumed_published_and_asked(
     page.get_by_role("link", name="Classify").click()
     # The training photos are being indexed, and the page says so.
     with seen.tolerating("status of 409.*/similar"):
+        page.get_by_role("heading", name="Classify").wait_for()
         drop(page, photo)
         likely = page.get_by_role("list").filter(has_text="%").last.get_by_role("listitem")
         answer = client.classify([photo], model="first").predictions[0].top_k

@@ -90,10 +90,10 @@ include-tag = ["photos", "open inference protocol"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "415", "422"]
 checks.negative_data_rejection.expected-statuses = ["400", "401", "403", "404", "409", "413", "415", "422"]
 
-# No schema holds one field against another (`window_bytes` is at least `block_bytes`), nor against a dataset
-# or the cluster.
+# No schema holds one field against another (`window_bytes` is at least `block_bytes`; `limit` or `points`),
+# nor against a dataset or the cluster.
 [[operations]]
-include-operation-id = ["create_run", "create_dataset"]
+include-operation-id = ["create_run", "create_dataset", "run_metrics"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422"]
 """
 

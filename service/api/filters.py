@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from starlette.staticfiles import StaticFiles
 
 from service.api.dependencies import Jobs
 from service.api.document import refusals
 from service.api.json_answer import json_answer
+from service.api.picture_answer import DESCRIBED, picture_answer
 from service.api.runs import RunId
 from service.api.security import require
 from service.domain.answers import FilterList, FilterPictures
@@ -19,16 +19,6 @@ router = APIRouter(prefix="/runs/{run_id}/filters", tags=["runs"], dependencies=
 
 Step = Annotated[int, Path(ge=0, le=10**12)]
 Tower = Annotated[int, Path(ge=0, le=99)]
-
-PICTURE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "kernels sixteen to a row; grey is 0, on one scale for all towers of the step",
-        "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
-    },
-    304: {"description": "the picture that If-None-Match names is the one there is"},
-}
-
-_files = StaticFiles()
 
 
 @router.get("", response_model=FilterList, responses=refusals(NotFoundError))
@@ -41,14 +31,11 @@ def run_filters(run_id: RunId, jobs: Jobs) -> Response:
     )
 
 
-@router.get("/{step}/{tower}", response_class=Response, responses={**PICTURE, **refusals(NotFoundError)})
+@router.get("/{step}/{tower}", response_class=Response, responses={**DESCRIBED, **refusals(NotFoundError)})
 def run_filter_picture(run_id: RunId, step: Step, tower: Tower, jobs: Jobs, request: Request) -> Response:
-    """One tower's kernels as they were at a step, as PNG."""
+    """One tower's kernels as they were at a step, sixteen to a row; grey is 0, on one scale for all."""
     picture = jobs.get(run_id, "run").work.filter_picture(step, tower)
     try:
-        found = picture.stat()
+        return picture_answer(picture, request)
     except FileNotFoundError:
         raise NotFoundError(f"run {run_id} has no picture of tower {tower} at step {step}") from None
-    answer = _files.file_response(picture, found, request.scope)
-    answer.headers["Cache-Control"] = "no-cache"
-    return answer

@@ -3,6 +3,7 @@
 import { element } from "../parts/element.js";
 import { count } from "../parts/figures.js";
 import { library } from "./library.js";
+import { plain } from "./plain.js";
 import { colour } from "./theme.js";
 
 const COLOURS = ["series-1", "series-2", "series-3"];
@@ -74,5 +75,3 @@ export class BarChart {
     };
   }
 }
-
-const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");

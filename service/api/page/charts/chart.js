@@ -1,6 +1,7 @@
 // One chart of lines, drawn by Plotly: hovered over, zoomed by dragging, and read out by its description.
 
 import { element } from "../parts/element.js";
+import { plain } from "./plain.js";
 import { colour } from "./theme.js";
 
 // No bar of buttons: the page has its own, which a keyboard reaches.
@@ -99,9 +100,6 @@ export class Chart {
     };
   }
 }
-
-// Plotly reads a few tags in texts: a name that has any is to be shown as it is.
-const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
 function trace({ name, x, y, colour: named, points, faint }) {
   const drawn = colour(named);

@@ -48,8 +48,8 @@ export class FollowedRun {
   async refresh() {
     this.run = await read(`runs/${this.history.id}`);
     const over = isOver(this.run.state);
-    if (over && this.#isWhole && this.#heardAttempts === this.run.attempts.length) return;
     const heardAll = over && this.#heardAttempts === this.run.attempts.length;
+    if (heardAll && this.#isWhole) return;
     if (!this.#hearing && !heardAll) this.#hear(this.run.attempts.length);
     if (await this.history.catchUp({ needed: over })) this.#changed();
     this.#isWhole = over && heardAll;

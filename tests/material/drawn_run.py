@@ -40,9 +40,10 @@ def heap_bytes(page: Page) -> int:
 
 
 def renderer_bytes(page: Page) -> int:
-    """Resident memory of the largest process that shows a page, which is more than its JavaScript's."""
+    """What the largest process that shows a page has to itself: its JavaScript's, its drawing's, its own."""
     assert page.context.browser is not None
     session = page.context.browser.new_browser_cdp_session()
     found = session.send("SystemInfo.getProcessInfo")["processInfo"]
     session.detach()
-    return max(psutil.Process(each["id"]).memory_info().rss for each in found if each["type"] == "renderer")
+    renderers = [psutil.Process(each["id"]) for each in found if each["type"] == "renderer"]
+    return max(renderer.memory_full_info().uss for renderer in renderers)

@@ -29,7 +29,8 @@ from service.errors import (
     LostFolderError,
     NotFoundError,
 )
-from service.operations.jobs import checkpoints, log_tail, metrics, resolved_run, stop, thinned_metrics
+from service.operations.curves import metrics, thinned_metrics
+from service.operations.jobs import checkpoints, log_tail, resolved_run, stop
 from service.store.jobs import CURSOR_PATTERN, Idempotency
 
 router = APIRouter(prefix="/runs", tags=["runs"])

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from pipeline.storage.stored_files import STORAGE_FILE, StoredFiles
 from service.domain.job import Job, StopMode
@@ -24,8 +20,6 @@ from service.errors import LostFolderError
 from service.store.jobs import JobStore
 
 TAIL_BYTES = 2**20
-
-_STEP: Final = re.compile(rb'"step":\s*(\d+)')
 
 
 def stop(jobs: JobStore, job: Job, mode: StopMode, grace_seconds: float) -> tuple[Job, bool]:
@@ -66,22 +60,6 @@ def resolved_run(job: Job) -> ResolvedRun:
         raise LostFolderError(f"{job.work.specification} cannot be read: {error}") from error
 
 
-def metrics(job: Job, after: int, limit: int) -> list[dict[str, Any]]:
-    """The first lines of the run's progress with a step above `after`, in the order of steps."""
-    return list(_parsed(islice(_told_first(job.work.progress, after), limit)))
-
-
-def thinned_metrics(job: Job, after: int, points: int) -> list[dict[str, Any]]:
-    """At most `points` lines of the run's progress with a step above `after`, in the order of steps.
-
-    They are spread evenly over all such lines, the first and the last among them; one alone is the last.
-    """
-    path = job.work.progress
-    # Read twice, so that of a run of any length no more is held than what is answered.
-    chosen = _spread(points, over=sum(1 for _ in _told_first(path, after)))
-    return list(_parsed(line for place, line in enumerate(_told_first(path, after)) if place in chosen))
-
-
 def log_tail(job: Job, lines: int) -> list[str]:
     """The last lines the job's processes wrote."""
     path = job.work.log
@@ -114,38 +92,6 @@ def _size_bytes(checkpoint: str) -> int:
     stored = StoredFiles.of(Path(checkpoint)) if STORAGE_FILE in sizes else None
     elsewhere = sum(file.size_bytes for file in stored.all) if stored else 0
     return sum(sizes.values()) + elsewhere
-
-
-def _told_first(path: Path, after: int) -> Iterator[bytes]:
-    """Lines of progress with a step above `after`, in the order of steps.
-
-    A run that went on from a checkpoint told of some steps again; the first telling counts.
-    """
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        for line in file:
-            # A line in the middle of which its writer was killed is none; the next one follows below it. To
-            # find the step takes half as long as to read all of the JSON, of which most may not be wanted.
-            if line.endswith(b"}\n") and (found := _STEP.search(line)) and (step := int(found[1])) > after:
-                after = step
-                yield line
-
-
-def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    for line in lines:
-        # A machine that went down may have left anything.
-        with suppress(ValueError):
-            yield from_json(line)
-
-
-def _spread(points: int, *, over: int) -> Container[int]:
-    """Places among so many, as evenly as can be; the first and the last, or the last alone."""
-    if points >= over:
-        return range(over)
-    if points == 1:
-        return {over - 1}
-    return {place * (over - 1) // (points - 1) for place in range(points)}
 
 
 class LogFollower:

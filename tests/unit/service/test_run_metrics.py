@@ -57,6 +57,40 @@ def test_points_are_spread_evenly_over_what_was_told_first(server, client: Clien
     assert client.runs.curve(job.id, points=5, after=1000) == []
 
 
+def test_what_was_read_before_is_not_read_again_and_every_page_is_as_from_the_start(
+    server, client: Client
+) -> None:
+    job = server.begin_run()
+    steps = [*range(1, 9001), *range(6500, 12_001)]
+    with job.work.progress.open("w") as progress:
+        for step in steps:
+            progress.write(json.dumps({"step": step, "padding": "x" * 100}) + "\n")
+    assert [line["step"] for line in client.runs.metrics(job.id, limit=10_000)] == [*range(1, 10_001)]
+    for after in (0, 1, 3000, 6499, 8999, 9000, 10_000, 11_990):
+        told = [line["step"] for line in client.runs.metrics(job.id, after=after, limit=300)]
+        assert told == [*range(after + 1, min(after + 300, 12_000) + 1)]
+    assert [line["step"] for line in client.runs.curve(job.id, points=3, after=11_000)] == [
+        11_001,
+        11_500,
+        12_000,
+    ]
+    with job.work.progress.open("r+b") as progress:
+        # Whoever read this would find no step above it.
+        progress.write(b'{"step": 999999}')
+    assert [line["step"] for line in client.runs.metrics(job.id, after=11_998)] == [11_999, 12_000]
+
+
+def test_a_restored_file_is_read_from_its_start(server, client: Client) -> None:
+    job = server.begin_run()
+    text = "".join(json.dumps({"step": step, "padding": "x" * 100}) + "\n" for step in range(1, 6001))
+    job.work.progress.write_text(text)
+    assert len(client.runs.metrics(job.id, limit=10_000)) == 6000
+    restored = job.work.progress.with_name("restored")
+    restored.write_text(json.dumps({"step": 7000}) + "\n" + text)
+    restored.replace(job.work.progress)
+    assert [line["step"] for line in client.runs.metrics(job.id, after=5990)] == [7000]
+
+
 def test_a_line_that_is_no_json_is_passed_over(server, client: Client) -> None:
     job = server.begin_run()
     job.work.progress.write_bytes(b'{"step": 1}\n{"step": 2, \0\0}\n{"step": 3}\n')

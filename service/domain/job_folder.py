@@ -125,10 +125,16 @@ class JobFolder:
         return dict(sorted(towers.items()))
 
     def read_error(self) -> dict[str, Any] | None:
+        """What the job says it failed of, if it has; names of files in it are texts, whatever they were."""
         if not self.error.is_file():
             return None
         error: dict[str, Any] = json.loads(self.error.read_text())
-        return error
+        return {key: _as_text(value) if isinstance(value, str) else value for key, value in error.items()}
+
+
+def _as_text(words: str) -> str:
+    """Without what no database takes: halves of characters, which stand for odd bytes, and NUL."""
+    return words.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

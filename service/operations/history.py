@@ -21,10 +21,11 @@ READ_BYTES = 4 * 2**20
 
 
 class Written(NamedTuple):
-    """Whole lines found at the end of a file, and the offset to go on from."""
+    """Whole lines found at the end of a file, and the offset to go on from, where there may be more."""
 
     lines: list[dict[str, Any]]
     offset: int
+    has_more: bool
 
 
 class News(NamedTuple):
@@ -33,6 +34,11 @@ class News(NamedTuple):
     progress: Written
     events: Written
     attempt_at: str
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was written is here; the rest is the next news."""
+        return not (self.progress.has_more or self.events.has_more)
 
     @property
     def signs(self) -> Signs:
@@ -88,7 +94,7 @@ def record(edit: JobEdit, news: News) -> None:
 
 def _read_lines(path: Path, offset: int) -> Written:
     if not path.is_file():
-        return Written([], offset)
+        return Written([], offset, has_more=False)
     with path.open("rb") as file:
         file.seek(offset)
         data = file.read(READ_BYTES)
@@ -100,4 +106,6 @@ def _read_lines(path: Path, offset: int) -> Written:
             lines.append(json.loads(raw))
         except ValueError:
             log.error("torn_line", path=str(path), line=raw[:200].decode(errors="replace"))
-    return Written(lines, offset + len(whole))
+    # A line longer than that is none of a job's.
+    has_more = len(data) == READ_BYTES and whole != b""
+    return Written(lines, offset + len(whole), has_more)

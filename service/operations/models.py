@@ -30,6 +30,7 @@ from service.errors import (
     UnfitCheckpointError,
 )
 from service.operations.indexing import IndexOperations
+from service.operations.jobs import resolved_run
 from service.settings import Settings
 from service.store.models import PRODUCTION, ModelStore, check_alias
 
@@ -63,7 +64,7 @@ class ModelOperations:
         if alias is not None:
             check_alias(alias)
         source = _checkpoint(job, checkpoint)
-        run = ResolvedRun.model_validate_json(job.work.specification.read_bytes())
+        run = resolved_run(job)
         with self._models.candidate() as candidate:
             storage = self._settings.storage_of(self._settings.models / name)
             trained = _copy_weights(source, candidate, storage)
@@ -123,6 +124,7 @@ class ModelOperations:
         for published in (self._models.read(name, version) for version in reversed(versions)):
             if (published.run_id, published.step) == (job.id, step):
                 self.set_alias(name, alias, published.version)
+                self._begin_index(published)
                 return published
         return self.publish(name, job, alias=alias)
 
@@ -130,7 +132,7 @@ class ModelOperations:
 def _starts_from(job: Job, name: str, version: int) -> bool:
     if job.kind != "run" or job.spec.get("start_from") is None:
         return False
-    start = ResolvedRun.model_validate_json(job.work.specification.read_bytes()).start
+    start = resolved_run(job).start
     return start is not None and (start.name, start.version) == (name, version)
 
 

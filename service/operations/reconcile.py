@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import shlex
 import threading
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
-from service.cluster.jobs import RayCluster
+from model.errors import ModelError
+from pipeline.errors import PipelineError
+from service.cluster.jobs import RayCluster, RayJob
 from service.domain.failure import Failure
-from service.domain.job import Job, JobKind
+from service.domain.job import Attempt, Job, JobKind, StopMode
 from service.domain.state import JobState
 from service.errors import (
     ClusterUnreachableError,
     DatabaseUnavailableError,
     LostFolderError,
     ServiceError,
+    ServingUnreachableError,
     StorageUnavailableError,
 )
 from service.operations.advance import Advance, advance
@@ -28,6 +30,7 @@ from service.operations.history import News, read_news, record
 from service.operations.models import ModelOperations
 from service.operations.outage import Outage
 from service.operations.queue import Queue
+from service.operations.silence import Silence
 from service.store.jobs import JobStore
 
 log = structlog.get_logger()
@@ -37,24 +40,35 @@ ENTRYPOINTS: Final[Mapping[JobKind, str]] = {
     "dataset": "tandem-prepare-job",
     "index": "tandem-index-job",
 }
-LOST_SECONDS = 60.0
+PATIENCE_SECONDS = 60.0
 ORPHANS_LOOKED_FOR = 200
 JOB_ENVIRONMENT = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "5"}
 
 
 class Reconciler:
-    """One thread that looks at every job that is not over, once in each interval and whenever it is woken."""
+    """One thread that looks at every job that is not over, once in each interval and whenever it is woken.
+
+    It has patience with a Ray head that does not answer, and with a publishing for which serving processes or
+    files are not there: then the run is interrupted, or ends unpublished.
+    """
 
     def __init__(
-        self, jobs: JobStore, cluster: RayCluster, models: ModelOperations, interval_seconds: float = 1.0
+        self,
+        jobs: JobStore,
+        cluster: RayCluster,
+        models: ModelOperations,
+        interval_seconds: float = 1.0,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._jobs = jobs
         self._cluster = cluster
         self._models = models
         self._interval = interval_seconds
+        self._patience = patience_seconds
         self._wake = threading.Event()
         self._ended = False
-        self._unreachable_since: float | None = None
+        self._silence = Silence()
+        self._unpublished: dict[str, Silence] = {}
         self._database_outage = Outage("database")
         self._storage_outage = Outage("storage")
         self._orphans_may_live = True
@@ -97,23 +111,23 @@ class Reconciler:
     def _look_at_all(self) -> None:
         """One job's trouble does not keep the others waiting. Those whose files are away stay as they are."""
         storage_fault = None
+        unreachable = False
         active = self._jobs.active()
         queue = Queue(active, self._cluster.resources)
         for job in active:
             try:
                 self._look_at(job, queue)
             except ClusterUnreachableError as error:
+                unreachable = True
                 self._count_silence(job, error)
-                continue
             except StorageUnavailableError as error:
                 storage_fault = error
-                continue
             except DatabaseUnavailableError:
                 raise
             except Exception:
                 log.exception("reconcile_failed", job=job.id)
-                continue
-            self._unreachable_since = None
+        if not unreachable:
+            self._silence.end()
         self._storage_outage.tell(storage_fault)
         self._end_orphans()
 
@@ -129,19 +143,26 @@ class Reconciler:
             # It was stopped just now.
             return
         news = read_news(job)
-        ray = self._cluster.find(job.attempt.submission_id)
+        ray = self._find(job.attempt)
         if ray is None and job.state is JobState.STARTING:
             # The row came first: the control plane may have ended between writing it and submitting.
             self._submit(job)
             return
         if ray is not None and ray.status.is_over:
-            # Ray may have seen the end after the files were read.
+            # Ray may have seen the end after the files were read, and after a stop that the job has heard.
+            job = self._jobs.get(job.id)
             news = read_news(job)
         elif ray is not None and job.state is JobState.STOPPING and _out_of_grace(job):
             self._cluster.stop(job.attempt.submission_id)
-        self._settle(
-            job, news, advance(job.state, ray, news.signs, job.stop_mode, _explained(job.work.read_error()))
-        )
+        error = _explained(job.work.read_error())
+        found = advance(job.state, ray, news.signs, _stop_mode(job), error)
+        # What it told is read to the end first: of a job that is over nothing is read any more.
+        self._settle(job, news, found if news.is_whole else Advance(job.state, None))
+
+    def _find(self, attempt: Attempt) -> RayJob | None:
+        found = self._cluster.find(attempt.submission_id)
+        self._silence.end()
+        return found
 
     def _end_orphans(self) -> None:
         """Ends attempts that were given up while Ray's head did not answer, and went on all the same.
@@ -162,7 +183,7 @@ class Reconciler:
         """Whether Ray still works at a job's last attempt, which is over or given up; it is told to end."""
         if job.attempt is None:
             return False
-        ray = self._cluster.find(job.attempt.submission_id)
+        ray = self._find(job.attempt)
         if ray is None or ray.status.is_over:
             return False
         self._cluster.stop(job.attempt.submission_id)
@@ -217,25 +238,36 @@ class Reconciler:
                 log.info("job_moved", job=job.id, state=found.state, reason=found.reason)
 
     def _publish(self, job: Job, found: Advance) -> Advance:
+        """How the run ends. While what may pass is in the way, and for a while, it does not."""
         wanted = job.spec["publish"]
         try:
             # Once, for the run is looked at again where the database does not take its end.
             self._models.publish_once(wanted["model"], job, alias=wanted["alias"])
-        except ServiceError as error:
-            return Advance(found.state, f"trained, but not published: {error}")
+        except (ServiceError, ModelError, PipelineError, OSError) as error:
+            silence = self._unpublished.setdefault(job.id, Silence())
+            may_pass = isinstance(error, StorageUnavailableError | ServingUnreachableError)
+            if may_pass and silence.seconds() < self._patience:
+                log.warning("not_published_yet", job=job.id, detail=str(error))
+                return Advance(job.state, None)
+            found = Advance(found.state, f"trained, but not published: {error}")
+        self._unpublished.pop(job.id, None)
         return found
 
     def _count_silence(self, job: Job, error: ClusterUnreachableError) -> None:
         self._orphans_may_live = True
-        if self._unreachable_since is None:
-            self._unreachable_since = time.monotonic()
+        if not self._silence.lasts:
             log.warning("cluster_unreachable", detail=str(error))
-        silent = time.monotonic() - self._unreachable_since
-        if silent < LOST_SECONDS or job.state is JobState.QUEUED:
+        silent = self._silence.seconds()
+        if silent < self._patience or job.state is JobState.QUEUED:
             return
         with self._jobs.editing(job.id) as edit:
             if not edit.state.is_terminal:
                 edit.move_to(JobState.INTERRUPTED, f"Ray's head has not answered for {silent:.0f} s")
+
+
+def _stop_mode(job: Job) -> StopMode | None:
+    """How it was asked to stop; the job may have heard of it where the database did not."""
+    return job.stop_mode or ("graceful" if job.work.stop_request.exists() else None)
 
 
 def _out_of_grace(job: Job) -> bool:

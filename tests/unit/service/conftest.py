@@ -152,6 +152,7 @@ class Head(ThreadingHTTPServer):
         self.message = "Job entrypoint command failed with exit code -9"
         self.statuses: dict[str, str] = {}
         self.stopped: list[str] = []
+        self.before_answering: dict[str, Callable[[], None]] = {}
         super().__init__(("127.0.0.1", 0), JobsApi)
 
     @property
@@ -168,7 +169,9 @@ class JobsApi(BaseHTTPRequestHandler):
             nodes = [node, *self.server.workers]
             self._answer(200, {"data": {"result": {"result": nodes}}})
             return
-        status = self.server.statuses.get(self.path.removeprefix("/api/jobs/"))
+        submission = self.path.removeprefix("/api/jobs/")
+        self.server.before_answering.pop(submission, lambda: None)()
+        status = self.server.statuses.get(submission)
         self._answer(200 if status else 404, {"status": status, "message": self.server.message})
 
     def do_POST(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from service.domain.job_folder import JobFolder, write_json
 from service.domain.resolved_run import ResolvedRun
 from service.domain.state import JobState
 from service.operations.reconcile import Reconciler
+from service.stack.ray_head import free_port
 from service.training.sole_attempt import sole_attempt
 
 
@@ -26,6 +28,18 @@ def reconciler(server, head) -> Iterator[Reconciler]:
     cluster = RayCluster(head.url)
     yield Reconciler(server.plane.jobs, cluster, server.plane.models)
     cluster.close()
+
+
+def queue_indexing(server, folder: Path, job_id: str) -> None:
+    work = JobFolder(folder / job_id)
+    server.plane.jobs.create(
+        "index",
+        name=f"paints/{job_id}",
+        spec={"model": "paints", "version": 1, "dataset": "photos"},
+        folder=work.path,
+        job_id=job_id,
+        lay_out=partial(work.create, {}),
+    )
 
 
 def test_another_attempt_begins_only_once_ray_has_done_with_the_one_before(
@@ -220,15 +234,7 @@ def test_indexings_are_done_one_at_a_time_and_wait_for_no_run(
     run = server.begin_run()
     head.statuses[f"{run.id}-a1"] = "RUNNING"
     for job_id in ("first", "second"):
-        folder = JobFolder(tmp_path / job_id)
-        jobs.create(
-            "index",
-            name=f"paints/{job_id}",
-            spec={"model": "paints", "version": 1, "dataset": "photos"},
-            folder=folder.path,
-            job_id=job_id,
-            lay_out=partial(folder.create, {}),
-        )
+        queue_indexing(server, tmp_path, job_id)
     for _ in range(2):
         reconciler.reconcile()
         assert jobs.get("first").state is JobState.STARTING
@@ -239,3 +245,94 @@ def test_indexings_are_done_one_at_a_time_and_wait_for_no_run(
     reconciler.reconcile()
     assert jobs.get("first").state is JobState.SUCCEEDED
     assert jobs.get("second").state is JobState.STARTING
+
+
+def test_a_stop_that_the_job_heard_while_ray_was_asked_outranks_its_success(
+    server, head, reconciler: Reconciler
+) -> None:
+    job = server.begin_run()
+    attempt = f"{job.id}-a1"
+
+    def stop_meanwhile() -> None:
+        with server.plane.jobs.editing(job.id) as edit:
+            edit.row.stop_mode = "graceful"
+            edit.move_to(JobState.STOPPING)
+
+    head.statuses[attempt] = "SUCCEEDED"
+    head.before_answering[attempt] = stop_meanwhile
+    reconciler.reconcile()
+    assert server.plane.jobs.get(job.id).state is JobState.STOPPED
+
+
+def test_a_stop_that_only_the_job_knows_of_is_one(server, head, reconciler: Reconciler) -> None:
+    """The control plane was killed between telling the job and telling the database."""
+    job = server.begin_run()
+    job.work.ask_to_stop()
+    head.statuses[f"{job.id}-a1"] = "SUCCEEDED"
+    reconciler.reconcile()
+    assert server.plane.jobs.get(job.id).state is JobState.STOPPED
+
+
+def test_a_failure_that_names_a_file_of_odd_bytes_is_told(
+    server, client: Client, head, reconciler: Reconciler
+) -> None:
+    job = server.begin_run()
+    head.statuses[f"{job.id}-a1"] = "FAILED"
+    message = os.fsdecode(b"caf\xe9\0.tar.gz is compressed")
+    write_json(job.work.error, {"reason": "bad_source", "message": message, "hint": None})
+    reconciler.reconcile()
+    failed = client.runs.get(job.id)
+    assert failed.state is JobState.FAILED
+    assert failed.failure is not None
+    assert failed.failure.message == r"caf\udce9\x00.tar.gz is compressed"
+    assert failed.failure.message in (failed.reason or "")
+
+
+def test_what_a_job_told_is_read_to_its_end_before_the_job_is_over(
+    server, head, reconciler: Reconciler
+) -> None:
+    job = server.begin_run()
+    with job.work.progress.open("w") as progress:
+        for step in range(1, 6001):
+            line = {"kind": "progress", "at": "2026-01-01T00:00:00.000+00:00", "step": step, "x": "x" * 1000}
+            progress.write(json.dumps(line) + "\n")
+    head.statuses[f"{job.id}-a1"] = "SUCCEEDED"
+    reconciler.reconcile()
+    assert not server.plane.jobs.get(job.id).state.is_terminal
+    reconciler.reconcile()
+    ended = server.plane.jobs.get(job.id)
+    assert (ended.state, ended.progress["step"]) == (JobState.SUCCEEDED, 6000)
+
+
+def test_only_a_head_that_is_asked_and_does_not_answer_is_silent(server) -> None:
+    jobs, nobody = server.plane.jobs, RayCluster(f"http://127.0.0.1:{free_port()}")
+    reconciler = Reconciler(jobs, nobody, server.plane.models, patience_seconds=0.2)
+    first = server.begin_run()
+    reconciler.reconcile()
+    with jobs.editing(first.id) as edit:
+        edit.move_to(JobState.STOPPED)
+    time.sleep(0.3)
+    # Nobody asks.
+    reconciler.reconcile()
+    second = server.begin_run()
+    reconciler.reconcile()
+    assert jobs.get(second.id).state is JobState.RUNNING
+    time.sleep(0.3)
+    reconciler.reconcile()
+    assert jobs.get(second.id).state is JobState.INTERRUPTED
+    nobody.close()
+
+
+def test_a_job_that_waits_and_asks_nobody_does_not_end_the_silence(server, tmp_path: Path) -> None:
+    jobs, nobody = server.plane.jobs, RayCluster(f"http://127.0.0.1:{free_port()}")
+    reconciler = Reconciler(jobs, nobody, server.plane.models, patience_seconds=0.2)
+    for job_id in ("first", "second"):
+        queue_indexing(server, tmp_path, job_id)
+    with jobs.editing("first") as edit:
+        edit.begin_attempt()
+        edit.move_to(JobState.RUNNING)
+    reconciler.reconcile()
+    time.sleep(0.3)
+    reconciler.reconcile()
+    assert jobs.get("first").state is JobState.INTERRUPTED
+    nobody.close()

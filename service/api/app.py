@@ -25,6 +25,7 @@ from service.api import (
     open_inference,
     page,
     presets,
+    reference,
     runs,
     similar,
 )
@@ -61,6 +62,8 @@ def create_app(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         generate_unique_id_function=operation_id,
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
         lifespan=lifespan,
     )
     app.state.control_plane = plane
@@ -89,5 +92,6 @@ def create_app(settings: Settings) -> FastAPI:
         api.include_router(room.router, tags=["photos"])
     app.include_router(api)
     app.include_router(open_inference.router)
+    app.include_router(reference.router)
     app.include_router(page.router)
     return app

@@ -37,7 +37,7 @@ _files = StaticFiles(directory=FOLDER)
 @router.get("/")
 async def index(request: Request) -> Response:
     """The page itself. Its addresses are relative, so that it works behind a path prefix."""
-    return await _serve("index.html", request)
+    return await serve_file("index.html", request)
 
 
 @router.get("/page/plotly.js")
@@ -51,10 +51,11 @@ def plotly(request: Request) -> Response:
 @router.get("/page/{file:path}")
 async def page_file(file: str, request: Request) -> Response:
     """One of the page's scripts, styles and pictures."""
-    return await _serve(file, request)
+    return await serve_file(file, request)
 
 
-async def _serve(file: str, request: Request) -> Response:
+async def serve_file(file: str, request: Request, headers: Mapping[str, str] = HEADERS) -> Response:
+    """A file of the page's folder."""
     answer = await _files.get_response(file, request.scope)
-    answer.headers.update(HEADERS)
+    answer.headers.update(headers)
     return answer

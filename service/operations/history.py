@@ -86,7 +86,7 @@ def record(edit: JobEdit, news: News) -> None:
             best = progress.get("best_val_top1_error", data["val_top1_error"])
             progress["best_val_top1_error"] = min(best, data["val_top1_error"])
         if kind in {EventKind.PROGRESS, EventKind.EPOCH, EventKind.CHECKPOINT, EventKind.WARNING}:
-            edit.append(EventKind(kind), data)
+            edit.append(EventKind(kind), data, at=line["at"])
     edit.row.progress = progress
     edit.row.progress_offset = news.progress.offset
     edit.row.events_offset = news.events.offset

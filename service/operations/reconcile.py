@@ -139,11 +139,12 @@ class Reconciler:
             if job.kind != "dataset" and self._has_to_wait(job, queue):
                 return
             job = self._begin(job)
-        if job.attempt is None or job.state.is_terminal:
+        attempt = job.attempt
+        if attempt is None or job.state.is_terminal:
             # It was stopped just now.
             return
         news = read_news(job)
-        ray = self._find(job.attempt)
+        ray = self._find(attempt)
         if ray is None and job.state is JobState.STARTING:
             # The row came first: the control plane may have ended between writing it and submitting.
             self._submit(job)
@@ -153,7 +154,7 @@ class Reconciler:
             job = self._jobs.get(job.id)
             news = read_news(job)
         elif ray is not None and job.state is JobState.STOPPING and _out_of_grace(job):
-            self._cluster.stop(job.attempt.submission_id)
+            self._cluster.stop(attempt.submission_id)
         error = _explained(job.work.read_error())
         found = advance(job.state, ray, news.signs, _stop_mode(job), error)
         # What it told is read to the end first: of a job that is over nothing is read any more.

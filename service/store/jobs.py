@@ -83,9 +83,11 @@ class JobEdit:
             self._end_attempt(state, reason)
             self.append(EventKind.END, {"state": state, "reason": reason})
 
-    def append(self, kind: EventKind, data: dict[str, Any]) -> None:
+    def append(self, kind: EventKind, data: dict[str, Any], at: str | None = None) -> None:
+        """Adds to the history what happened at a moment, or now."""
         self.row.last_sequence += 1
-        row = EventRow(job_id=self.row.id, sequence=self.row.last_sequence, kind=kind, at=now(), data=data)
+        moment = at or now()
+        row = EventRow(job_id=self.row.id, sequence=self.row.last_sequence, kind=kind, at=moment, data=data)
         self._session.add(row)
 
     def begin_attempt(self) -> Attempt:

@@ -64,8 +64,18 @@ def test_every_view_works_behind_a_prefix(prefixed: str, visit: Callable[..., Vi
         give(page, TOKEN)
         page.get_by_role("link", name="behind").click()
         expect(page.get_by_role("heading", name="behind")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
     for view in VIEWS:
         seen.go(view)
         seen.settle()
         assert page.get_by_label("token").count() == 0
     assert page.url.startswith(f"{prefixed}/")
+
+
+def test_the_reference_of_the_api_tries_its_routes(prefixed: str, visit: Callable[..., Visit]) -> None:
+    page = visit(prefixed).go("docs")
+    page.get_by_role("button", name="GET /healthz Healthz").click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    expect(page.get_by_text(f"{prefixed}/healthz", exact=True)).to_be_visible()
+    expect(page.locator(".live-responses-table").get_by_text("200", exact=True)).to_be_visible()

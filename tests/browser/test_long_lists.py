@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from lone_api import lone_api
 from playwright.sync_api import Route, expect
-from recorded_home import RecordedHome
+from recorded_home import RecordedHome, RecordedRun
 from visit import Visit
 
 from pipeline.shards.record import QuarantinedPhoto
@@ -23,6 +23,7 @@ PHOTOS = 450
 class Long(NamedTuple):
     url: str
     recorded: RecordedHome
+    runs: dict[str, RecordedRun]
     oldest: str
 
 
@@ -35,12 +36,10 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Long]:
     with RecordedHome(home) as recorded:
         recorded.add_dataset("paints", ["amber", "blue"], photos)
         recorded.draw("paints")
-        oldest = recorded.add_run("paints", 2, name="run 0")
-        oldest.draw_filters(1)
-        for number in range(1, RUNS):
-            recorded.add_run("paints", 2, name=f"run {number}")
+        runs = {name: recorded.add_run("paints", 2, name=name) for name in map("run {}".format, range(RUNS))}
+        runs["run 0"].draw_filters(1)
         with lone_api(home) as api:
-            yield Long(api.url, recorded, oldest.id)
+            yield Long(api.url, recorded, runs, runs["run 0"].id)
 
 
 def test_every_run_is_reached_and_a_new_one_displaces_none(long: Long, visit: Callable[..., Visit]) -> None:
@@ -80,6 +79,34 @@ def test_a_run_that_is_displaced_while_older_ones_are_asked_for_stays(
     held.pop().continue_()
     expect(names).to_have_count(61)
     assert names.all_inner_texts()[:31] == ["displacing", *before]
+
+
+def test_an_older_run_is_kept_up_to_date(long: Long, visit: Callable[..., Visit]) -> None:
+    page = visit(long.url).go("#/runs")
+    older = page.get_by_role("button", name="Show older runs")
+    for _ in range(3):
+        older.click()
+    # Beyond what a hundred and twenty newer ones leave room for, but for one.
+    named = page.get_by_role("listitem").filter(has=page.get_by_role("link", name="run 105", exact=True))
+    expect(named).to_contain_text("queued")
+    long.runs["run 105"].begin()
+    expect(named).to_contain_text("running")
+
+
+def test_going_through_the_runs_of_the_filters_by_keyboard_stays_where_it_is(
+    long: Long, visit: Callable[..., Visit]
+) -> None:
+    page = visit(long.url).go(f"#/filters/{long.oldest}")
+    expect(page.get_by_role("img", name="Kernels of tower 1 at step 1")).to_be_visible()
+    choice = page.get_by_label("Run")
+    choice.focus()
+    for _ in range(2):
+        before = page.url
+        choice.press("ArrowUp")
+        expect(choice).to_be_focused()
+        expect(page).not_to_have_url(before)
+    expect(page.get_by_role("img")).to_have_count(0)
+    expect(page.get_by_text("This run has left no pictures yet")).to_be_visible()
 
 
 def test_filters_of_a_run_that_is_older_than_all_listed_are_shown(

@@ -37,7 +37,9 @@ function addressed() {
 
 function parts(path) {
   try {
-    return path.split("/").map(decodeURIComponent);
+    const named = path.split("/").map(decodeURIComponent);
+    // No name has it within; in a request it would lead elsewhere.
+    return named.some((part) => part.includes("/")) ? [] : named;
   } catch {
     // Such as "%E0", which is no text.
     return [];

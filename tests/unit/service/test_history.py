@@ -67,6 +67,17 @@ def test_lines_become_events_once(store: JobStore, job: Job) -> None:
     assert kinds == [(EventKind.PROGRESS, 2), (EventKind.CHECKPOINT, 2), (EventKind.PROGRESS, 3)]
 
 
+def test_an_event_has_the_time_at_which_the_job_told_of_it(store: JobStore, job: Job) -> None:
+    LineFile(job.work.progress).append(step(1))
+    LineFile(job.work.events).append(epoch_line(1, 0.4))
+    look(store, job.id)
+    told = {event.kind: event.at for event in store.events_after(job.id, 1)}
+    assert told == {
+        EventKind.PROGRESS: step(1).at,
+        EventKind.EPOCH: epoch_line(1, 0.4).at,
+    }
+
+
 def test_a_line_still_being_written_waits_until_it_is_whole(store: JobStore, job: Job) -> None:
     whole = step(1).model_dump_json().encode() + b"\n"
     job.work.progress.write_bytes(whole[:20])

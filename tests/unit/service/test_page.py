@@ -12,11 +12,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.api import page
+from service.api import page, reference
 
 FILES = sorted(str(path.relative_to(page.FOLDER)) for path in page.FOLDER.rglob("*") if path.is_file())
 SCRIPTS = [name for name in FILES if name.endswith(".js")]
 TEXTS = {name: (page.FOLDER / name).read_text(encoding="utf-8") for name in FILES}
+DOCUMENTS = [name for name in FILES if name.endswith(".html")]
 MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".svg": "image/svg+xml"}
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"
 
@@ -53,7 +54,8 @@ class Markup(HTMLParser):
 
 
 def ask(path: str, headers: dict[str, str] | None = None) -> httpx.Response:
-    app = FastAPI(redirect_slashes=False)
+    app = FastAPI(redirect_slashes=False, docs_url=None)
+    app.include_router(reference.router)
     app.include_router(page.router)
 
     async def send() -> httpx.Response:
@@ -87,6 +89,13 @@ def test_everything_is_served_under_the_policy(path: str) -> None:
         "frame-ancestors 'none'",
     }
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_reference_comes_with_its_own_library_under_the_policy() -> None:
+    for path in ("/docs", "/page/swagger-ui/swagger-ui-bundle.js", "/page/swagger-ui/swagger-ui.css"):
+        answer = ask(path)
+        assert answer.status_code == 200
+        assert "img-src 'self' blob: data:" in answer.headers["content-security-policy"].split("; ")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -128,18 +137,24 @@ def test_nothing_outside_the_folder_is_served(path: str) -> None:
 
 
 def test_references_stay_below_any_prefix_and_lead_to_files_that_exist() -> None:
-    references = {each for each in Markup(TEXTS["index.html"]).references if not each.startswith("#")}
-    assert "docs" in references
-    for reference in references - {"docs"}:
-        assert urlsplit(urljoin("http://host/a/prefix/", reference)).path.startswith("/a/prefix/page/")
-        assert reference.removeprefix("page/") in FILES
+    found = {
+        each for name in DOCUMENTS for each in Markup(TEXTS[name]).references if not each.startswith("#")
+    }
+    routes = {"docs", "openapi.json"}
+    assert routes < found
+    for each in found - routes:
+        assert urlsplit(urljoin("http://host/a/prefix/", each)).path.startswith("/a/prefix/page/")
+        file = each.removeprefix("page/")
+        assert file in FILES or ask(f"/{each}").status_code == 200
     for script in SCRIPTS:
         assert set(imports(script)) <= set(SCRIPTS)
         assert len(imports(script)) == len(re.findall(r"\bfrom \"", TEXTS[script]))
 
 
 def test_every_script_is_reached_from_those_of_the_page() -> None:
-    reached, waiting = set(), re.findall(r'<script[^>]* src="page/([^"]+)"', TEXTS["index.html"])
+    sources = [each for name in DOCUMENTS for each in Markup(TEXTS[name]).references]
+    names = [source.removeprefix("page/") for source in sources]
+    reached, waiting = set(), [name for name in names if name in SCRIPTS]
     assert "app.js" in waiting
     waiting += views()
     while waiting:
@@ -158,7 +173,7 @@ def test_no_file_names_another_host_or_an_absolute_path(name: str) -> None:
 
 
 def test_the_page_has_no_inline_script_style_or_handler() -> None:
-    markup = Markup(TEXTS["index.html"])
+    markup = Markup("".join(TEXTS[name] for name in DOCUMENTS))
     assert markup.inline == []
     attributes = [name for _, found in markup.tags for name in found]
     assert not [name for name in attributes if name == "style" or name.startswith("on")]

@@ -11,7 +11,7 @@ import pytest
 from service.store.tokens import SCOPES
 
 # What is open to everyone: that it is alive and ready, the page, and how the API is spoken to.
-OPEN = ["/healthz", "/readyz", "/", "/page/app.js", "/openapi.json", "/docs", "/redoc"]
+OPEN = ["/healthz", "/readyz", "/", "/page/app.js", "/openapi.json", "/docs"]
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

@@ -49,10 +49,14 @@ export async function picture(path) {
   return URL.createObjectURL(await whole(answer, "blob"));
 }
 
-export async function send(method, path, body, headers = {}) {
+export async function send(
+  method,
+  path,
+  body,
+  { headers = {}, patience = SENDING_PATIENCE_MILLISECONDS } = {},
+) {
   const options = body === undefined ? {} : { body: JSON.stringify(body) };
   const sent = body === undefined ? headers : { "Content-Type": "application/json", ...headers };
-  const patience = SENDING_PATIENCE_MILLISECONDS;
   const answer = await request(path, { method, headers: sent, patience, ...options });
   return answer.status === 204 ? null : whole(answer, "json");
 }

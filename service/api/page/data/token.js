@@ -59,4 +59,5 @@ async function ask(reason) {
   (keep.checked ? localStorage : sessionStorage).setItem(KEY, input.value);
   form.remove();
   main.hidden = false;
+  (main.querySelector("h1") ?? main).focus();
 }

@@ -3,8 +3,11 @@
 import { Refusal } from "../data/api.js";
 import { element, write } from "./element.js";
 
-// What is no number goes out as it was written: the API says so at its field.
-const number = (text) => (Number.isNaN(Number(text)) ? text : Number(text));
+// What is no number goes out as it was written, and so does one that a script would round: the API reads both.
+const number = (text) => {
+  const value = Number(text);
+  return Number.isNaN(value) || (Number.isInteger(value) && !Number.isSafeInteger(value)) ? text : value;
+};
 const PARSERS = { text: String, choice: String, number, number_or_name: number, json: JSON.parse };
 
 let forms = 0;

@@ -8,6 +8,10 @@ import { element } from "./element.js";
 import { tell } from "./notice.js";
 import { nameOf } from "../data/run_name.js";
 
+// Serving processes load the new version, and try it, before it is there: one after the other, on a CPU that may
+// be training meanwhile.
+const PUBLISHING_PATIENCE_MILLISECONDS = 600_000;
+
 export class RunActions {
   #run = null;
   #buttons;
@@ -86,11 +90,12 @@ export async function publish(run, checkpoint, signal) {
     [{ legend: "Version", fields }],
     "Publish",
     ({ model, alias, ...rest }) =>
-      send("POST", `models/${encodeURIComponent(model)}/versions`, {
-        run_id: run.id,
-        alias: alias ?? null,
-        ...rest,
-      }),
+      send(
+        "POST",
+        `models/${encodeURIComponent(model)}/versions`,
+        { run_id: run.id, alias: alias ?? null, ...rest },
+        { patience: PUBLISHING_PATIENCE_MILLISECONDS },
+      ),
     body,
   );
   if (!published || signal.aborted) return;

@@ -24,6 +24,8 @@ export class ClassifyView {
   );
   #about = element("p", { class: "quiet" });
   #status = element("p", { role: "status" });
+  // What is seen at once is said too; a part of the page that appears with its text would not be.
+  #heard = element("p", { role: "status", class: "unseen" });
   #answers = element("ol", { class: "cards answers" });
   #kept = [];
   #said = null;
@@ -61,6 +63,7 @@ export class ClassifyView {
       ),
       camera.element,
       this.#status,
+      this.#heard,
       this.#answers,
     );
     this.#model.addEventListener("change", () => this.#tell());
@@ -128,7 +131,8 @@ export class ClassifyView {
       else photos.push(one);
       if (photos.length > MOST_PHOTOS || this.#signal.aborted) break;
     }
-    await this.#take(photos, unread.length ? `These could not be read: ${unread.join(", ")}.` : "");
+    const none = photos.length ? "" : "There was no photo in what was dropped.";
+    await this.#take(photos, unread.length ? `These could not be read: ${unread.join(", ")}.` : none);
   }
 
   async #take(all, trouble = "") {
@@ -152,6 +156,8 @@ export class ClassifyView {
     try {
       const given = await classify(photo.file, model, this.#views.value, this.#signal);
       answer.show(given);
+      const [{ label, probability }] = given.top_k;
+      this.#heard.textContent = `${photo.file.name}: ${label}, ${percent(probability)}`;
       answer.showNearest(await similar(photo.file, given, this.#signal));
     } catch (error) {
       if (!this.#signal.aborted) answer.refuse(error.message);

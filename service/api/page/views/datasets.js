@@ -9,6 +9,8 @@ import { count, duration } from "../parts/figures.js";
 import { Rows } from "../parts/rows.js";
 import { State } from "../parts/state.js";
 
+const IDLE_PAUSE_MILLISECONDS = 15_000;
+
 export class DatasetsView {
   title = "Datasets";
   #rows;
@@ -36,6 +38,8 @@ export class DatasetsView {
   async refresh() {
     const { items } = await read("datasets");
     this.#rows.show(items.map((dataset) => [dataset.name, dataset]));
+    // Each comes with all that its manifest says.
+    this.pause = items.every(({ state }) => isOver(state)) ? IDLE_PAUSE_MILLISECONDS : undefined;
   }
 }
 

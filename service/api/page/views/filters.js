@@ -29,7 +29,7 @@ export class FiltersView {
   constructor({ id, signal, say }) {
     this.#asked = id;
     this.#signal = signal;
-    this.#run.addEventListener("change", () => (location.hash = `#/filters/${this.#run.value}`));
+    this.#run.addEventListener("change", () => this.#turnTo().catch((error) => say(error.message)));
     this.#run.addEventListener("focus", () => this.#offerRuns().catch((error) => say(error.message)));
     this.#slider.addEventListener("input", () => this.#show());
     this.#play = element("button", { type: "button", onclick: () => this.#toggle() }, "Play");
@@ -66,6 +66,16 @@ export class FiltersView {
     const { items } = await read(`runs/${this.#run.value}/filters`);
     this.#offer(items);
     await this.#show();
+  }
+
+  /** Another run in the same view: whoever goes through the runs by keyboard stays where they are. */
+  async #turnTo() {
+    history.replaceState(null, "", `#/filters/${this.#run.value}`);
+    this.#stop();
+    this.#steps = this.#shown = null;
+    this.#place.textContent = "";
+    this.#layOut(0);
+    await this.refresh();
   }
 
   /** Offers steps; a reader who looks at the last one is shown the next that comes. */

@@ -1,7 +1,7 @@
 // The runs, newest first: how each is and how far.
 
 import { read } from "../data/api.js";
-import { isOver } from "../data/job_state.js";
+import { isOver, isTraining } from "../data/job_state.js";
 import { actionButton } from "../parts/action.js";
 import { element, Facts, write } from "../parts/element.js";
 import { count, decimal, duration, percent } from "../parts/figures.js";
@@ -11,6 +11,8 @@ import { nameOf } from "../data/run_name.js";
 import { State } from "../parts/state.js";
 
 const PAGE = 30;
+// What the API gives at once.
+const MOST = 200;
 const FILTERS = {
   "": "all",
   active: "at work or waiting",
@@ -65,10 +67,12 @@ export class RunsView {
     );
   }
 
-  /** Reads the newest page again. What is older was read once, and stays as it was. */
+  /** Reads again what is shown, as far as the API gives it at once; what is older stays as it was. */
   async refresh() {
     const states = this.#states;
-    const { items, next_cursor: next } = await read(`runs?limit=${PAGE}${states}`);
+    const shown = states === this.#listed ? this.#newest.length + this.#older.length : 0;
+    const limit = Math.min(MOST, Math.max(PAGE, shown));
+    const { items, next_cursor: next } = await read(`runs?limit=${limit}${states}`);
     if (states !== this.#states) return;
     this.#keepOlder(states, items);
     this.#newest = items;
@@ -159,6 +163,7 @@ class RunRow {
   update(run) {
     const { id, name, state, reason, spec, progress, queue_position: place } = run;
     const { step, total_steps: total } = progress;
+    const goesOn = isTraining(state);
     const about = [
       name && id.slice(0, 8),
       spec.dataset,
@@ -174,8 +179,8 @@ class RunRow {
     this.#bar.value = total ? step / total : 0;
     this.#facts.show({
       Step: total ? `${count(step)} / ${count(total)}` : count(step),
-      "Images/s": count(progress.images_per_second),
-      "Time left": isOver(state) ? count(null) : duration(progress.eta_seconds),
+      "Images/s": count(goesOn || isOver(state) ? progress.images_per_second : null),
+      "Time left": duration(goesOn ? progress.eta_seconds : null),
       Loss: decimal(progress.loss),
       "Best top-1 error": percent(progress.best_val_top1_error ?? progress.val_top1_error),
     });

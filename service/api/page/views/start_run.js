@@ -17,7 +17,7 @@ export class StartRunView {
     // Sent again after a broken connection, a request with the same key makes no second run.
     let key = newKey();
     this.#form = new Form(GROUPS, "Start", async (body) => {
-      const run = await send("POST", "runs", body, { "Idempotency-Key": key });
+      const run = await send("POST", "runs", body, { headers: { "Idempotency-Key": key } });
       key = newKey();
       if (!signal.aborted) location.hash = `#/runs/${run.id}`;
     });

@@ -15,6 +15,14 @@ from service.client import Client
 
 pytestmark = pytest.mark.browser
 
+DROP_A_TEXT = """
+() => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.setData("text/plain", "a word");
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+}
+"""
+
 
 def test_before_any_model_is_published_the_page_says_so(
     serve: Callable[..., LoneApi], visit: Callable[..., Visit], tmp_path: Path
@@ -24,6 +32,17 @@ def test_before_any_model_is_published_the_page_says_so(
     page = visit(serve(tmp_path / "home").url).go("#/classify")
     expect(page.get_by_text("No model has been published yet.")).to_be_visible()
     expect(page.get_by_label("Model").get_by_role("option")).to_have_text(["the default model"])
+
+
+def test_what_is_dropped_and_is_no_photo_is_answered_in_words(
+    serve: Callable[..., LoneApi], visit: Callable[..., Visit], tmp_path: Path
+) -> None:
+    with RecordedHome(tmp_path / "home"):
+        pass
+    page = visit(serve(tmp_path / "home").url).go("#/classify")
+    expect(page.get_by_role("heading", name="Classify")).to_be_visible()
+    page.evaluate(DROP_A_TEXT)
+    expect(page.get_by_text("There was no photo in what was dropped.")).to_be_visible()
 
 
 def test_an_alias_that_moves_is_seen_to_move(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -18,6 +19,8 @@ def test_a_photo_from_the_camera_is_answered(course: WholeCourse, visit: Callabl
     page.get_by_role("button", name="Use the camera").click()
     page.get_by_role("button", name="Take the photo").click()
     expect(page.get_by_role("list").filter(has_text="%").last.get_by_role("listitem")).to_have_count(4)
+    # Who does not see the bars hears the likeliest class.
+    expect(page.get_by_role("status").filter(has_text=re.compile(r"\S, \d+\.\d %$"))).to_be_attached()
 
 
 def test_the_filters_of_each_step_are_shown(course: WholeCourse, visit: Callable[..., Visit]) -> None:

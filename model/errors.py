@@ -92,6 +92,18 @@ class DivergedError(ModelError):
         return f"{said}{checkpoint}: lower learning_rate"
 
 
+class NothingEvaluatedError(ModelError):
+    """Errors and losses that were asked for of no photos at all."""
+
+    code = "nothing_evaluated"
+
+    def __str__(self) -> str:
+        return (
+            "there was no photo to evaluate the network on: all of the split were left out as damaged; "
+            "prepare the dataset again"
+        )
+
+
 class BadIndexError(ModelError):
     """An index of training photos that is not there or not whole: its place, and what is wrong."""
 

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.errors import NothingEvaluatedError
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Sums over photos, so that the evaluations of batches and of ranks add up exactly."""
+    """Sums over photos, so that the evaluations of batches and of ranks add up exactly.
+
+    What is a mean over them raises NothingEvaluatedError where there are none.
+    """
 
     samples: int = 0
     loss_sum: float = 0.0
@@ -28,15 +33,20 @@ class Evaluation:
     @property
     def loss(self) -> float:
         """Mean cross-entropy, in nats."""
-        return self.loss_sum / self.samples
+        return self._mean(self.loss_sum)
 
     @property
     def top1_error(self) -> float:
-        return self.top1_errors / self.samples
+        return self._mean(self.top1_errors)
 
     @property
     def top5_error(self) -> float:
-        return self.top5_errors / self.samples
+        return self._mean(self.top5_errors)
+
+    def _mean(self, total: float) -> float:
+        if not self.samples:
+            raise NothingEvaluatedError
+        return total / self.samples
 
 
 def evaluate_logits(logits_NK: Tensor, labels_N: Tensor) -> Evaluation:

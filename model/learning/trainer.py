@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypedDict
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from model.errors import DivergedError
+from model.learning.chance import seed_step
 from model.learning.metrics import Evaluation, evaluate_logits
 from model.learning.optimizer import optimizer_of
 from model.learning.precision import casting_to, products_in
@@ -56,7 +56,8 @@ class Trainer:
 
     `share` is what this rank holds of each global batch; without it, all. Chance (dropout) is a function of
     (seed, step) and the image's place in the global batch: torch's generators are seeded before each step,
-    alike on all ranks, so training continues from a state exactly as it would have gone on.
+    alike on all ranks and on each GPU of a rank by itself (`seed_step`), so training continues from a state
+    exactly as it would have gone on.
     Raises ValueError for a recipe with learning rates for layers that the network does not have.
     """
 
@@ -74,6 +75,7 @@ class Trainer:
         self.total_steps = recipe.total_steps(steps_per_epoch)
         self._network = network
         self._bare_network = network.module if isinstance(network, DistributedDataParallel) else network
+        self._devices = list(dict.fromkeys(each.device for each in self._bare_network.parameters()))
         self._optimizer = optimizer_of(recipe, self._bare_network.named_parameters())
         self._schedule = schedule_of(recipe, self.total_steps)
         self._precision = recipe.precision
@@ -140,7 +142,7 @@ class Trainer:
 
     def _train_step(self, images_N3SS: Tensor, labels_N: Tensor) -> StepReport:
         rates = self._schedule.rates(self.step, self.epoch)
-        torch.manual_seed(self._step_seed())
+        seed_step(self._devices, self._seed, self.step)
         self._network.zero_grad()
         with products_in(self._precision):
             with casting_to(self._precision, images_N3SS.device):
@@ -155,7 +157,3 @@ class Trainer:
         self._optimizer.step(rates)
         self.step += 1
         return StepReport(self.step, self.epoch, loss_value, rates.base, len(labels_N))
-
-    def _step_seed(self) -> int:
-        sequence = np.random.SeedSequence((self._seed, self.step))
-        return int(sequence.generate_state(1, np.uint64)[0])

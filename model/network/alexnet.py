@@ -48,7 +48,7 @@ class AlexNet(nn.Module):
 
     def forward(self, images_N3SS: Tensor) -> Tensor:
         """float [N, 3, S, S], the mean image subtracted, on the 0–255 scale, on any device → logits [N, K],
-        on tower 0's device."""
+        on tower 0's device. N may be 0."""
         (logits_NK,) = self._run(self.layers[-1], self._hidden(images_N3SS))
         return logits_NK
 
@@ -103,7 +103,7 @@ class AlexNet(nn.Module):
         return [part.run(layer, sources) for (_, part), sources in zip(readers, sent, strict=True)]
 
     def _count(self, layer: Layer, outputs: list[Tensor]) -> None:
-        made = sum(values[0].numel() for values in outputs)
+        made = sum(values.shape[1:].numel() for values in outputs)
         received = made - made // self.config.towers
         self.exchanged_floats_per_image[layer.name] = tuple(
             received if tower < layer.towers else 0 for tower in range(self.config.towers)

@@ -1,6 +1,6 @@
-"""Dropout whose chance does not depend on how many ranks share a batch.
+"""Dropout whose chance depends neither on how many ranks share a batch nor on how towers are computed.
 
-Shapes: N images of this rank, F features.
+Shapes: N images of this rank, G of the global batch, F features of all towers at hand.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ class Dropout(nn.Module):
     Tower by tower, so that chance has the same order whether they are computed together or apart. A rank
     that shares a batch draws for all of it and keeps what falls on its own images: with generators seeded
     alike on all ranks, an image loses the same units at any world size.
+
+    That holds on CPUs, and on GPUs of one kind: which unit a number falls on is decided by the kernel that
+    draws it, by how wide the GPU is and by the dtype. Towers on GPUs of their own draw each from its GPU's
+    generator, seeded as `model.learning.chance` says. What torch.compile makes of this draws otherwise.
     """
 
     def __init__(self, probability: float, towers: int) -> None:
@@ -57,16 +61,23 @@ class Dropout(nn.Module):
     def forward(self, features_NF: Tensor) -> Tensor:
         if not self.training or self._probability == 0:
             return features_NF
-        kept = [self._drop(tower_NF) for tower_NF in features_NF.chunk(self._towers, dim=1)]
-        return kept[0] if len(kept) == 1 else torch.cat(kept, dim=1)
+        if self.share is None and self._towers == 1:
+            return F.dropout(features_NF.contiguous(), self._probability)
+        return features_NF * self._scales(features_NF)
 
-    def _drop(self, features_NF: Tensor) -> Tensor:
-        if self.share is None:
-            return F.dropout(features_NF, self._probability)
-        everyone = features_NF.new_ones(self.share.global_batch_size, features_NF.shape[1])
-        scales = F.dropout(everyone, self._probability)[self.share.start : self.share.stop]
+    def _scales(self, features_NF: Tensor) -> Tensor:
+        """What each feature is multiplied by: 0, or what makes up for those dropped; [N, F]."""
+        images = len(features_NF) if self.share is None else self.share.global_batch_size
+        # Drawn for a dense tensor, never for a tower's columns of a wider one: CUDA deals its numbers out
+        # otherwise to those.
+        everyone_GF = features_NF.new_ones(images, features_NF.shape[1] // self._towers)
+        drawn = [self._own(F.dropout(everyone_GF, self._probability)) for _ in range(self._towers)]
+        scales_NF = drawn[0] if len(drawn) == 1 else torch.cat(drawn, dim=1)
         # Fewer than the share where damaged photos were left out.
-        return features_NF * scales[: len(features_NF)]
+        return scales_NF[: len(features_NF)]
+
+    def _own(self, everyone_GF: Tensor) -> Tensor:
+        return everyone_GF if self.share is None else everyone_GF[self.share.start : self.share.stop]
 
 
 def share_batch(network: nn.Module, share: Share) -> None:

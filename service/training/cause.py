@@ -22,6 +22,7 @@ _HINTS: Final = MappingProxyType(
     {
         "data_corrupt": "check the dataset with: tandem inspect DIR --verify",
         "diverged": "lower the learning rate or try another seed",
+        "nothing_evaluated": "check the dataset with: tandem inspect DIR --verify",
         "plan_changed": "or delete it with DELETE /api/v1/datasets/NAME and prepare it again",
         "cache_too_small": "give the run more loading.cache_bytes, or loading.shuffle=blocks",
         "storage_unavailable": "when object storage answers again, ask for the same dataset again, or go on"

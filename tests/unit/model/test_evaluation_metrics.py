@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import pytest
 import torch
 
+from model.errors import NothingEvaluatedError
 from model.learning.metrics import Evaluation, evaluate_logits
 
 
@@ -40,3 +42,14 @@ def test_evaluations_of_parts_add_up_to_that_of_the_whole() -> None:
     assert (parts.samples, parts.top1_errors, parts.top5_errors) == (9, whole.top1_errors, whole.top5_errors)
     assert parts.loss == pytest.approx(whole.loss)
     assert parts + Evaluation() == parts
+
+
+@pytest.mark.parametrize("mean", ["loss", "top1_error", "top5_error"])
+def test_means_over_no_photos_are_refused_saying_what_to_do(mean: str) -> None:
+    nothing = evaluate_logits(torch.empty(0, 6), torch.empty(0, dtype=torch.int64))
+    assert nothing == Evaluation()
+    with pytest.raises(
+        NothingEvaluatedError, match=r"no photo .* damaged; prepare the dataset again"
+    ) as refusal:
+        getattr(nothing, mean)
+    assert str(pickle.loads(pickle.dumps(refusal.value))) == str(refusal.value)

@@ -149,6 +149,14 @@ def test_every_recipe_is_continued_in_another_placement_as_it_would_have_gone_on
         assert torch.equal(value, before[key]) == frozen, key
 
 
+def test_batches_left_without_photos_change_no_evaluation(tiny_network: AlexNet, eight_views: Views) -> None:
+    trainer = Trainer(tiny_network, RecipeConfig.preset("paper"), steps_per_epoch=1)
+    images, labels = eight_views
+    nothing = images[:0], labels[:0]
+    assert trainer.evaluate([nothing, eight_views, nothing]) == trainer.evaluate([eight_views])
+    assert trainer.evaluate([nothing]).samples == 0
+
+
 @pytest.mark.parametrize("name", ["original", "large-batch"])
 def test_every_recipe_lowers_the_loss(eight_views: Views, name: str) -> None:
     config = ModelConfig.preset("alexnet-tiny", num_classes=4, **RecipeConfig.network_switches(name))

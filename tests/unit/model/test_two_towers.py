@@ -5,12 +5,14 @@ Canonical parameters are the plain network's own, so each test also holds the la
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.config import ModelConfig
+from model.config import ModelConfig, NetworkName, Norm
 from model.learning.initialize import starting_parameters
 from model.learning.recipe import RecipeConfig
 from model.learning.trainer import Trainer
@@ -244,6 +246,26 @@ def test_what_does_not_cross_is_not_counted(
     network = AlexNet(config, Placement.one("cpu"))
     network(torch.zeros(1, 3, config.input_size, config.input_size))
     assert network.exchanged_floats_per_image == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        *((name, {}) for name in get_args(NetworkName)),
+        *(("alexnet-tiny", {"norm": norm}) for norm in get_args(Norm)),
+    ],
+    ids=str,
+)
+def test_no_photos_have_no_logits(name: str, overrides: dict[str, object]) -> None:
+    config = ModelConfig.preset(name, num_classes=10, **overrides)
+    image = torch.zeros(1, 3, config.input_size, config.input_size)
+    for placement in (Placement.one("cpu"), Placement.two("cpu", "cpu"))[: config.towers]:
+        network = AlexNet(config, placement).eval()
+        with torch.inference_mode():
+            network(image)
+            counted = network.exchanged_floats_per_image
+            assert network(image[:0]).shape == (0, 10)
+        assert network.exchanged_floats_per_image == counted
 
 
 @pytest.mark.gpu

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from model.errors import NothingEvaluatedError
 from model.learning.initialize import starting_parameters
 from model.learning.trainer import StepReport
 from model.network.alexnet import AlexNet
@@ -18,10 +19,12 @@ from model.network.dropout import Share
 from model.network.placement import Placement
 from pipeline.batches.reader import SplitReader
 from pipeline.config import LoadingConfig
+from pipeline.shards.manifest import Manifest
 from service.domain.job_folder import JobFolder
 from service.domain.resolved_run import ResolvedRun
 from service.training import progress, waits
 from service.training.agreement import Agreement, Rank
+from service.training.cause import cause_of
 from service.training.reporter import Reporter
 from service.training.session import Session
 from service.training.waits import Waits
@@ -76,27 +79,48 @@ def test_a_step_tells_the_share_of_the_time_that_was_waited(clock: Clock, tmp_pa
     assert last["corrupt_samples"] == 2
 
 
-def spoil_one_photo(dataset: Path) -> None:
-    reader = SplitReader(dataset, "train")
-    path = reader.paths[int(reader.shards_of(np.array(0)))]
-    content = bytearray(path.read_bytes())
-    content[int(reader.pointers[0]) + int(reader.sizes[0]) // 2] ^= 1
-    path.write_bytes(content)
+def spoil(dataset: Path, split: str, photos: int) -> None:
+    """Flips a bit in each of a split's first photos."""
+    reader = SplitReader(dataset, split)
+    for position in range(photos):
+        number = int(reader.shards_of(np.array(position)))
+        content = bytearray(reader.paths[number].read_bytes())
+        start = int(reader.pointers[position] - reader.offsets[number])
+        content[start + int(reader.sizes[position]) // 2] ^= 1
+        reader.paths[number].write_bytes(content)
+
+
+def session_that_skips(folder: JobFolder, run: ResolvedRun) -> Session:
+    skipping = run.spec.model_copy(update={"loading": LoadingConfig(on_corrupt="skip")})
+    run = run.model_copy(update={"spec": skipping})
+    network = AlexNet(run.model, Placement.two("cpu", "cpu"))
+    network.load_canonical_parameters(starting_parameters(run.model, run.recipe.initialization, seed=0))
+    share = Share.of(0, 1, run.recipe.global_batch_size)
+    return Session(folder, run, Agreement(folder, Rank(0, 1)), share, network, network)
 
 
 def test_a_run_that_may_leave_damaged_photos_out_tells_how_many_it_has(
     dataset: Path, tmp_path: Path, run_on: Callable[..., tuple[JobFolder, ResolvedRun]]
 ) -> None:
     damaged = shutil.copytree(dataset, tmp_path / "damaged")
-    spoil_one_photo(damaged)
+    spoil(damaged, "train", photos=1)
     folder, run = run_on(tmp_path, damaged, "quick", epochs=2)
-    skipping = run.spec.model_copy(update={"loading": LoadingConfig(on_corrupt="skip")})
-    run = run.model_copy(update={"spec": skipping})
-    network = AlexNet(run.model, Placement.one("cpu"))
-    network.load_canonical_parameters(starting_parameters(run.model, run.recipe.initialization, seed=0))
-    share = Share.of(0, 1, run.recipe.global_batch_size)
-    epochs = Session(folder, run, Agreement(folder, Rank(0, 1)), share, network, network).epochs()
-    assert len(list(epochs)) == 2
+    assert len(list(session_that_skips(folder, run).epochs())) == 2
     last = told(folder)[-1]
     assert last["corrupt_samples"] == 2, "once in each epoch"
     assert 0 < last["wait_share"] < 1
+
+
+def test_a_run_with_no_sound_photo_to_validate_on_says_so(
+    dataset: Path, tmp_path: Path, run_on: Callable[..., tuple[JobFolder, ResolvedRun]]
+) -> None:
+    damaged = shutil.copytree(dataset, tmp_path / "damaged")
+    spoil(damaged, "val", photos=Manifest.load(damaged).splits["val"].num_samples)
+    folder, run = run_on(tmp_path, damaged, "quick", epochs=2)
+    with pytest.raises(NothingEvaluatedError) as failure:
+        list(session_that_skips(folder, run).epochs())
+    cause = cause_of(failure.value)
+    assert (cause.reason, cause.hint) == (
+        "nothing_evaluated",
+        "check the dataset with: tandem inspect DIR --verify",
+    )

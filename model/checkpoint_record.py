@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model.config import ModelConfig
 from model.errors import BadCheckpointError
+from model.learning.epoch_loss import NO_STEPS, EpochLoss
 from model.published import WEIGHTS_FILE, sha256_of, what_is_wrong
 
 RECORD_FILE: Final = "checkpoint.json"
@@ -19,7 +20,8 @@ MEAN_IMAGE: Final = "mean_image"
 class CheckpointRecord(BaseModel):
     """Where training stood, in which network, and the checksums of the tensors beside it.
 
-    `metrics` are the newest validation's, empty before the first; errors are fractions.
+    `metrics` are the newest validation's, empty before the first; errors are fractions. `epoch_loss` is of
+    the epoch that training stood in; a checkpoint of before this was kept has none of its steps.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -30,6 +32,7 @@ class CheckpointRecord(BaseModel):
     epoch: int = Field(ge=0)
     schedule: dict[str, int | float | None]
     metrics: dict[str, float]
+    epoch_loss: EpochLoss = NO_STEPS
     weights_sha256: str
     optimizer_sha256: str
 

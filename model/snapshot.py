@@ -13,10 +13,12 @@ from torch import Tensor
 from model.checkpoint_record import MEAN_IMAGE, OPTIMIZER_FILE, RECORD_FILE, CheckpointRecord
 from model.config import ModelConfig
 from model.errors import CheckpointNotSavedError
+from model.learning.epoch_loss import NO_STEPS, EpochLoss
 from model.learning.schedule import ScheduleState
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
 from model.published import WEIGHTS_FILE, sha256_of
+from model.whole_file import write_whole_file
 from model.whole_folder import whole_folder
 
 
@@ -32,13 +34,19 @@ class Snapshot:
     epoch: int
     schedule: ScheduleState
     metrics: dict[str, float]
+    epoch_loss: EpochLoss
     parameters: dict[str, Tensor]
     velocity: dict[str, Tensor]
     mean_image: Tensor
 
     @classmethod
     def of(
-        cls, network: AlexNet, trainer: Trainer, mean_image: Tensor, metrics: Mapping[str, float]
+        cls,
+        network: AlexNet,
+        trainer: Trainer,
+        mean_image: Tensor,
+        metrics: Mapping[str, float],
+        epoch_loss: EpochLoss = NO_STEPS,
     ) -> Snapshot:
         """Copies what changes with the next step; `mean_image` does not."""
         state = trainer.state_dict()
@@ -48,6 +56,7 @@ class Snapshot:
             epoch=state["epoch"],
             schedule=state["schedule"],
             metrics=dict(metrics),
+            epoch_loss=epoch_loss,
             parameters=network.canonical_parameters(),
             velocity=network.division.to_canonical(state["velocity"]),
             mean_image=mean_image.cpu().contiguous(),
@@ -64,19 +73,41 @@ class Snapshot:
         except (OSError, SafetensorError) as error:
             raise CheckpointNotSavedError(str(folder), str(error)) from error
 
+    def amend(self, folder: Path) -> CheckpointRecord:
+        """Has the checkpoint of this step that is there say what is known by now. Its tensors stay: no step
+        has changed them.
+
+        Raises CheckpointNotSavedError when its record cannot be written; it has the one of before then.
+        """
+        there = CheckpointRecord.load(folder)
+        record = self._record(there.weights_sha256, there.optimizer_sha256)
+        try:
+            write_whole_file(folder / RECORD_FILE, _text_of(record))
+        except OSError as error:
+            raise CheckpointNotSavedError(str(folder), str(error)) from error
+        return record
+
     def _write(self, folder: Path) -> CheckpointRecord:
         with whole_folder(folder) as unfinished:
             weights, optimizer = unfinished / WEIGHTS_FILE, unfinished / OPTIMIZER_FILE
             save_file(self.parameters | {MEAN_IMAGE: self.mean_image}, weights)
             save_file(self.velocity, optimizer)
-            record = CheckpointRecord(
-                architecture=self.architecture,
-                step=self.step,
-                epoch=self.epoch,
-                schedule=self.schedule,
-                metrics=self.metrics,
-                weights_sha256=sha256_of(weights),
-                optimizer_sha256=sha256_of(optimizer),
-            )
-            (unfinished / RECORD_FILE).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            record = self._record(sha256_of(weights), sha256_of(optimizer))
+            (unfinished / RECORD_FILE).write_text(_text_of(record), encoding="utf-8")
         return record
+
+    def _record(self, weights_sha256: str, optimizer_sha256: str) -> CheckpointRecord:
+        return CheckpointRecord(
+            architecture=self.architecture,
+            step=self.step,
+            epoch=self.epoch,
+            schedule=self.schedule,
+            metrics=self.metrics,
+            epoch_loss=self.epoch_loss,
+            weights_sha256=weights_sha256,
+            optimizer_sha256=optimizer_sha256,
+        )
+
+
+def _text_of(record: CheckpointRecord) -> str:
+    return record.model_dump_json(indent=2) + "\n"

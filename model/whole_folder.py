@@ -22,7 +22,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     try:
         yield unfinished
         for path in (*unfinished.iterdir(), unfinished):
-            _bring_to_disk(path)
+            bring_to_disk(path)
         if folder.exists():
             # A folder cannot be renamed onto one that is not empty.
             replaced = unfinished.with_name(unfinished.name + ".replaced")
@@ -31,12 +31,13 @@ def whole_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(replaced)
         else:
             unfinished.rename(folder)
-        _bring_to_disk(folder.parent)
+        bring_to_disk(folder.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _bring_to_disk(path: Path) -> None:
+def bring_to_disk(path: Path) -> None:
+    """Returns once a file, or the names in a folder, would outlive a loss of power."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

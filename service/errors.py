@@ -74,6 +74,12 @@ class AttemptAliveError(ServiceError):
     code = "attempt_alive"
 
 
+class CheckpointUnseenError(ServiceError):
+    """A checkpoint that rank 0 goes on from, and that the machine of another rank does not get to see."""
+
+    code = "checkpoint_unseen"
+
+
 class InfeasibleError(ServiceError):
     """More workers, CPUs or GPUs than the cluster has."""
 

@@ -94,6 +94,11 @@ class Trainer:
         """The rate of the next step, as `StepReport` has it."""
         return self._schedule.rates(self.step, self.epoch).base
 
+    @property
+    def last_learning_rate(self) -> float:
+        """The rate of the last step, before `end_epoch` has ended the epoch it fell into."""
+        return self._schedule.rates(self.step - 1, self.epoch).base
+
     def train_epoch(self, batches: Iterable[Batch]) -> Iterator[StepReport]:
         """One step for each batch, until there are none or the recipe's last step is done.
 

@@ -86,7 +86,8 @@ def checkpoints(job: Job) -> list[dict[str, Any]]:
 
 @lru_cache(maxsize=4096)
 def _size_bytes(checkpoint: str) -> int:
-    """Of all its files, wherever they are. A whole checkpoint stays as it is, so each is measured once."""
+    """Of all its files, wherever they are. Once it is whole nothing but its record is ever written anew, so
+    each is measured once."""
     with os.scandir(checkpoint) as files:
         sizes = {file.name: file.stat().st_size for file in files}
     stored = StoredFiles.of(Path(checkpoint)) if STORAGE_FILE in sizes else None

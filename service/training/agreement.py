@@ -11,6 +11,7 @@ from torch import nn
 
 from model.learning.metrics import Evaluation
 from service.domain.job_folder import JobFolder
+from service.training.stop_request import StopRequest
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Agreement:
     """What all ranks know, by way of the CPU. Every method is collective: all call it at the same point."""
 
     def __init__(self, folder: JobFolder, rank: Rank) -> None:
-        self._stop_request = folder.stop_request
+        self._stop_request = StopRequest(folder)
         self.rank = rank
         # A group of its own on the CPU: agreeing does not wait for the GPU's stream.
         self._group = dist.new_group(backend="gloo") if rank.world_size > 1 else None
@@ -48,6 +49,10 @@ class Agreement:
         """What rank 0 says."""
         (total,) = self._sum([float(own and self.rank.is_first)])
         return total > 0
+
+    def first_has(self, *own: int) -> tuple[int, ...]:
+        """The numbers that rank 0 has. Every rank gives as many, and is heard if it is rank 0."""
+        return tuple(map(int, self._sum([float(number * self.rank.is_first) for number in own])))
 
     def share_buffers(self, network: nn.Module) -> None:
         """Gives every rank rank 0's buffers: batch normalisation's statistics, gathered from other photos."""
@@ -60,7 +65,7 @@ class Agreement:
 
     def after_step(self, loss: float, corrupt_samples: int) -> Agreed:
         """Averages the ranks' losses, which their shares' weights are in; rank 0 looks for a stop request."""
-        asked = self.rank.is_first and self._stop_request.exists()
+        asked = self.rank.is_first and self._stop_request.is_made()
         total, stop, corrupt = self._sum([loss, float(asked), float(corrupt_samples)])
         return Agreed(total / self.rank.world_size, stop > 0, int(corrupt))
 

@@ -35,6 +35,10 @@ _HINTS: Final = MappingProxyType(
         " look into the machine's log for processes killed for their memory",
         "checkpoint_not_saved": "free some space, and go on with: tandem resume RUN",
         "infeasible": "resume the run when the cluster has its nodes again",
+        "bad_checkpoint": "put the damaged files back from a copy; or, where it is a run's own checkpoint,"
+        " move its folder away and go on from the one before it with: tandem resume RUN",
+        "checkpoint_unseen": "mount one volume at the same place on every machine, which tandem doctor"
+        " --cluster looks at, and go on with: tandem resume RUN",
         "attempt_alive": "end the other process, and resume the run then",
     }
 )

@@ -5,16 +5,20 @@ With each, the first layer's kernels are drawn, and these pictures stay.
 
 from __future__ import annotations
 
+import socket
+import time
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from torch import Tensor
 
 from model.checkpoint import load_checkpoint
 from model.checkpoint_record import OPTIMIZER_FILE, CheckpointRecord
-from model.errors import CheckpointNotSavedError
+from model.errors import BadCheckpointError, CheckpointNotSavedError
+from model.learning.epoch_loss import NO_STEPS
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
 from model.published import WEIGHTS_FILE
@@ -24,7 +28,11 @@ from pipeline.storage.local_folder import LocalFolder
 from pipeline.storage.moving import remove_stored, store_folder
 from pipeline.storage.node_cache import NodeCache
 from service.domain.job_folder import JobFolder, checkpoint_name
+from service.errors import CheckpointUnseenError
+from service.training.agreement import Agreement
 from service.training.filters import RunFilters
+
+_LOOK_EVERY_SECONDS: Final = 0.5
 
 
 class RunCheckpoints:
@@ -51,20 +59,37 @@ class RunCheckpoints:
         self._writing: Future[CheckpointRecord] | None = None
         self.metrics: dict[str, float] = {}
         """The newest validation's, saved with every checkpoint after it."""
+        self.epoch_loss = NO_STEPS
+        """That of the epoch that is being trained, saved with every checkpoint in it."""
 
     @property
     def newest(self) -> str | None:
         """The name of the newest checkpoint, if there is one."""
         return next(reversed(self._folder.checkpoint_names()), None)
 
-    def resume(self) -> CheckpointRecord | None:
-        """Puts the training back where the newest checkpoint left it; without one it starts at the start."""
-        if self.newest is None:
+    def resume(self, agreement: Agreement, patience_seconds: float = 120.0) -> CheckpointRecord | None:
+        """Puts the training where rank 0's newest checkpoint left it; without one it starts at the start.
+
+        Collective. A network file system may show a rank what is new a while later: that is waited for.
+        Raises CheckpointUnseenError on a rank that does not get to see it.
+        """
+        step, epoch = agreement.first_has(*(self._place_of_newest() if agreement.rank.is_first else (0, 0)))
+        if step == 0:
             return None
-        with LocalFolder(self._folder.checkpoints / self.newest) as whole:
+        folder = self._folder.checkpoints / checkpoint_name(step)
+        deadline = time.monotonic() + patience_seconds
+        while not self._shows(folder, epoch):
+            if time.monotonic() > deadline:
+                raise CheckpointUnseenError(
+                    f"rank 0 goes on from {folder}, and {socket.gethostname()} of rank "
+                    f"{agreement.rank.number} did not see it there for {patience_seconds:g} seconds"
+                )
+            time.sleep(_LOOK_EVERY_SECONDS)
+        with LocalFolder(folder) as whole:
             checkpoint = load_checkpoint(whole.path)
         checkpoint.restore(self._network, self._trainer)
         self.metrics = checkpoint.record.metrics
+        self.epoch_loss = checkpoint.record.epoch_loss
         return checkpoint.record
 
     def clear_unfinished(self) -> None:
@@ -78,14 +103,17 @@ class RunCheckpoints:
         self._filters.draw(self._trainer.step, self._network.first_kernels())
 
     def begin(self) -> None:
-        """Copies the training as of this step and begins to write it, unless the step has a checkpoint.
+        """Copies the training as of this step and begins to write it.
 
-        What became of the one before it has been asked for, by `written`.
+        A checkpoint that the step has, of a stop before the validation, keeps its tensors and is told what
+        the validation has found. What became of the one before it has been asked for, by `written`.
         """
         assert self._writing is None
         name = checkpoint_name(self._trainer.step)
-        if name not in self._folder.checkpoint_names():
-            snapshot = Snapshot.of(self._network, self._trainer, self._mean_image, self.metrics)
+        snapshot = Snapshot.of(self._network, self._trainer, self._mean_image, self.metrics, self.epoch_loss)
+        if name in self._folder.checkpoint_names():
+            self._writing = self._writer.submit(snapshot.amend, self._folder.checkpoints / name)
+        else:
             self._writing = self._writer.submit(self._write, snapshot, name)
 
     def written(self, *, wait: bool) -> CheckpointRecord | None:
@@ -101,6 +129,22 @@ class RunCheckpoints:
     def close(self) -> None:
         """Returns when nothing is being written any more."""
         self._writer.shutdown()
+
+    def _place_of_newest(self) -> tuple[int, int]:
+        """Its step and its epoch. No checkpoint is of step 0."""
+        if self.newest is None:
+            return 0, 0
+        record = CheckpointRecord.load(self._folder.checkpoints / self.newest)
+        return record.step, record.epoch
+
+    def _shows(self, folder: Path, epoch: int) -> bool:
+        """Whether the checkpoint is to be seen from here, and as of that epoch: it may have been amended."""
+        # Listing a folder is what makes a network file system ask anew.
+        if folder.name not in self._folder.checkpoint_names():
+            return False
+        with suppress(BadCheckpointError, OSError):
+            return CheckpointRecord.load(folder).epoch == epoch
+        return False
 
     def _write(self, snapshot: Snapshot, name: str) -> CheckpointRecord:
         record = self._save(snapshot, self._folder.checkpoints / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, nullcontext
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from model.checkpoint_record import CheckpointRecord
 from model.errors import CheckpointNotSavedError, DivergedError
+from model.learning.epoch_loss import NO_STEPS
 from model.learning.stall import StallWatch
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
@@ -94,25 +96,24 @@ class Session:
     def _epochs(self) -> Iterator[EpochLine]:
         if self._reporter:
             self._checkpoints.clear_unfinished()
-        if resumed_from := self._checkpoints.resume():
+        if resumed_from := self._checkpoints.resume(self._agreement):
             # The attempt before may have ended between leaving the checkpoint and saying so.
             self._tell_of_checkpoint(resumed_from)
         if self._reporter:
             self._checkpoints.draw_start()
-        while not self._trainer.finished:
-            began = time.monotonic()
+        while not self._trainer.finished or self._in_epoch:
+            rate = self._trainer.learning_rate
             try:
-                stopped, train_loss = self._train_epoch()
+                line = self._epoch()
             except DivergedError as error:
                 at = error.step, error.learning_rate, error.loss
                 self._tell_of_written(wait=True)
                 raise DivergedError(*at, self._checkpoints.newest) from error
-            if stopped:
+            if line is None:
                 self._save(needed=True)
                 return
-            rate = self._trainer.learning_rate
-            line = self._validate(train_loss, began)
             self._checkpoints.metrics = line.model_dump(include=VALIDATED)
+            self._checkpoints.epoch_loss = NO_STEPS
             if self._reporter:
                 self._reporter.event(line)
                 if self._run.recipe.schedule.kind == "plateau" and self._trainer.learning_rate < rate:
@@ -120,16 +121,29 @@ class Session:
             self._save(needed=self._trainer.finished)
             yield line
 
-    def _train_epoch(self) -> tuple[bool, float | None]:
-        """Trains to the end of the epoch or to a stop: whether it was asked for, and the mean loss."""
-        losses = []
+    @property
+    def _in_epoch(self) -> bool:
+        """Whether an epoch has steps and no validation: a run may be stopped after the last of them."""
+        return self._trainer.step > self._trainer.epoch * len(self._train)
+
+    @property
+    def _epoch_is_trained(self) -> bool:
+        return self._trainer.finished or self._trainer.step % len(self._train) == 0
+
+    def _epoch(self) -> EpochLine | None:
+        """Trains to the end of the epoch and validates; None where the run is asked to stop before that."""
+        began = time.monotonic()
+        return None if self._train_epoch() else self._validate(began)
+
+    def _train_epoch(self) -> bool:
+        """Trains to the end of the epoch or to a stop: whether it was asked for."""
         stopped = False
         with closing(self._training_batches()) as batches:
             for report in self._trainer.train_epoch(self._waits.timed(batches)):
                 loss, stopped, corrupt = self._agreement.after_step(
                     report.loss * self._share.weight, self._train.num_skipped
                 )
-                losses.append(loss)
+                self._checkpoints.epoch_loss = self._checkpoints.epoch_loss.after(loss)
                 if self._reporter:
                     self._reporter.step(
                         report, loss, waited_seconds=self._waits.seconds, corrupt_samples=corrupt
@@ -139,22 +153,27 @@ class Session:
                     self._tell_of_written(wait=False)
                 if stopped:
                     break
-                if report.step % self._run.spec.checkpoint.every_steps == 0:
+                # The last step of an epoch gets its checkpoint when it is validated.
+                if report.step % self._run.spec.checkpoint.every_steps == 0 and not self._epoch_is_trained:
                     self._save()
-        # A run stopped after the last step of an epoch and resumed has only its validation left.
-        return stopped, sum(losses) / len(losses) if losses else None
+        return stopped
 
-    def _validate(self, train_loss: float | None, began: float) -> EpochLine:
-        """Counts the errors of the whole validation split, each photo once, over all ranks."""
+    def _validate(self, began: float) -> EpochLine:
+        """Counts the errors of the whole validation split, each photo once, over all ranks.
+
+        Raises DivergedError when their loss is not a finite number.
+        """
         self._agreement.share_buffers(self._network)
         with closing(self._validation_batches()) as batches:
             found = self._agreement.sum_evaluations(self._trainer.evaluate(batches))
+        if not math.isfinite(found.loss):
+            raise DivergedError(self._trainer.step, self._trainer.last_learning_rate, found.loss)
         self._trainer.end_epoch(found.top1_error)
         return EpochLine(
             at=now(),
             epoch=self._trainer.epoch,
             step=self._trainer.step,
-            train_loss=train_loss,
+            train_loss=self._checkpoints.epoch_loss.mean,
             val_loss=found.loss,
             val_top1_error=found.top1_error,
             val_top5_error=found.top5_error,
@@ -186,7 +205,7 @@ class Session:
         return device_batches(self._val, lambda images, _: self._views.centre_view(images), self._device)
 
     def _save(self, *, needed: bool = False) -> None:
-        """Begins a checkpoint of this step; one that is there already stays.
+        """Begins a checkpoint of this step.
 
         Where it cannot be written the run goes on, and tries at the next one. One that is `needed` is
         waited for, and raises `CheckpointNotSavedError`.

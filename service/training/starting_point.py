@@ -11,19 +11,18 @@ from model.checkpoint_record import verify_file
 from model.learning.initialize import starting_parameters
 from model.published import WEIGHTS_FILE, PublishedModel
 from pipeline.storage.local_folder import LocalFolder
-from service.domain.job_folder import JobFolder
 from service.domain.resolved_run import ResolvedRun, StartPin
 
 
-def starting_point(folder: JobFolder, run: ResolvedRun) -> dict[str, Tensor]:
+def starting_point(run: ResolvedRun, *, goes_on: bool) -> dict[str, Tensor]:
     """Canonical tensors, alike on every rank: the recipe's, and in their places those of a published model.
 
-    Of a model with another number of classes the output layer is the recipe's. A run with a checkpoint goes
-    on from that, and needs no model. Raises BadCheckpointError for a model that is gone, damaged, or another
+    Of a model with another number of classes the output layer is the recipe's. A run that goes on from a
+    checkpoint needs no model. Raises BadCheckpointError for a model that is gone, damaged, or another
     than when the run was made.
     """
     start = starting_parameters(run.model, run.recipe.initialization, run.spec.seed)
-    if run.start is None or folder.checkpoint_names():
+    if run.start is None or goes_on:
         return start
     published = _published(run.start)
     return start | {

@@ -46,7 +46,9 @@ def _train(folder: JobFolder, rank: Rank) -> None:
     torch.set_num_threads(run.allocation.cpus_per_worker)
     agreement = Agreement(folder, rank)
     share = Share.of(rank.number, rank.world_size, run.recipe.global_batch_size)
-    network = network_of(folder, run, place_towers(folder, run, agreement, devices_of(run), share), share)
+    placement = place_towers(folder, run, agreement, devices_of(run), share)
+    goes_on = agreement.first_says(bool(folder.checkpoint_names()))
+    network = network_of(run, placement, share, goes_on=goes_on)
     session = Session(folder, run, agreement, share, network, parallel(network, rank))
     for evaluation in session.epochs():
         ray.train.report(evaluation.model_dump(include={"epoch", "step", "val_loss", "val_top1_error"}))
@@ -59,10 +61,10 @@ def devices_of(run: ResolvedRun) -> list[torch.device]:
     return devices
 
 
-def network_of(folder: JobFolder, run: ResolvedRun, placement: Placement, share: Share) -> AlexNet:
+def network_of(run: ResolvedRun, placement: Placement, share: Share, *, goes_on: bool) -> AlexNet:
     """The run's network on this worker's devices, initialised alike on every worker."""
     network = AlexNet(run.model, placement)
-    network.load_canonical_parameters(starting_point(folder, run))
+    network.load_canonical_parameters(starting_point(run, goes_on=goes_on))
     prepare_execution(network, run.recipe, share)
     return network
 

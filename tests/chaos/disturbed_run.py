@@ -19,7 +19,7 @@ from service.domain.state import JobState
 
 LEAVING_SECONDS = 30.0
 
-VALIDATED = ("epoch", "step", "val_loss", "val_top1_error", "val_top5_error", "val_samples")
+VALIDATED = ("epoch", "step", "train_loss", "val_loss", "val_top1_error", "val_top5_error", "val_samples")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,15 @@ SPEC: Final[dict[str, Any]] = {
     "resources": {"num_workers": 3},
     "checkpoint": {"every_steps": 10},
 }
-VALIDATED: Final = ("epoch", "step", "val_loss", "val_top1_error", "val_top5_error", "val_samples")
+VALIDATED: Final = (
+    "epoch",
+    "step",
+    "train_loss",
+    "val_loss",
+    "val_top1_error",
+    "val_top5_error",
+    "val_samples",
+)
 STRIKE_AT_STEP: Final = 25
 
 Strike = Callable[[Cluster, Run], object]

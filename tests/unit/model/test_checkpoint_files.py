@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from torch import Tensor
 from model.checkpoint import load_checkpoint
 from model.config import ModelConfig
 from model.errors import BadCheckpointError
+from model.learning.epoch_loss import NO_STEPS, EpochLoss
 from model.learning.recipe import RecipeConfig
 from model.learning.trainer import Trainer
 from model.network.alexnet import AlexNet
@@ -77,6 +80,33 @@ def test_saving_again_replaces_the_checkpoint(folder: Path, tiny_network: AlexNe
     Snapshot.of(tiny_network, trained, MEAN_IMAGE * 0, {}).write(folder)
     assert bool((load_checkpoint(folder).mean_image == 0).all())
     assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_amending_changes_the_record_and_leaves_the_tensors(
+    folder: Path, tiny_network: AlexNet, trained: Trainer
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    trained.end_epoch(0.5)
+    amended = Snapshot.of(tiny_network, trained, MEAN_IMAGE, {"val_top1_error": 0.5}).amend(folder)
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {name for name in after if after[name] != before.get(name)} == {"checkpoint.json"}
+    assert before.keys() == after.keys()
+    found = load_checkpoint(folder).record
+    assert found == amended
+    assert (found.epoch, found.metrics) == (2, {"val_top1_error": 0.5})
+
+
+def test_the_losses_of_a_record_add_up_to_the_same_bits(
+    tmp_path: Path, tiny_network: AlexNet, trained: Trainer
+) -> None:
+    losses = torch.rand(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64).tolist()
+    whole = reduce(EpochLoss.after, losses, NO_STEPS)
+    half = reduce(EpochLoss.after, losses[:25], NO_STEPS)
+    Snapshot.of(tiny_network, trained, MEAN_IMAGE, {}, half).write(tmp_path / "half")
+    found = load_checkpoint(tmp_path / "half").record.epoch_loss
+    assert reduce(EpochLoss.after, losses[25:], found) == whole
+    assert whole.mean == pytest.approx(math.fsum(losses) / 50)
+    assert NO_STEPS.mean is None
 
 
 def test_a_failed_save_leaves_the_old_checkpoint_and_nothing_else(

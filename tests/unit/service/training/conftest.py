@@ -36,7 +36,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory, ray_here: None) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_on() -> Callable[..., tuple[JobFolder, ResolvedRun]]:
     """Lays out the folder of a run of the tiny network on one worker, batches of 4."""
 

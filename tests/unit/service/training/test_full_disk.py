@@ -56,14 +56,14 @@ def test_a_run_goes_on_without_the_checkpoints_that_found_no_room_and_says_so(
     done = trained(folder, full_until=2)
     assert done.returncode == 0, done.stderr
     told = events(folder)
-    # Three steps an epoch: of steps 2, 3 and 4 there is no checkpoint. The one of step 6 is tried twice, and
-    # may still be being written when the disk is given room.
+    # Three steps an epoch: of steps 2, 3 and 4 there is no checkpoint. The one of step 6 may still be being
+    # written when the disk is given room.
     assert [name for kind, name in told if kind == "epoch"] == [1, 2, 3, 4]
     saved = [name for kind, name in told if kind == "checkpoint"]
     assert saved[-4:] == [f"step-{step:08d}" for step in (8, 9, 10, 12)]
     assert set(saved[:-4]) <= {"step-00000006"}
     refused = [name for kind, name in told if kind == "warning"]
-    assert refused == ["checkpoint_not_saved"] * 4
+    assert refused == ["checkpoint_not_saved"] * (4 - len(saved[:-4]))
     assert [path.name for path in sorted(folder.checkpoints.iterdir())] == [
         f"step-{step:08d}" for step in (9, 10, 12)
     ]

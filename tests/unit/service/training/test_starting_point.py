@@ -63,9 +63,9 @@ def published(folder: Path, num_classes: int) -> tuple[StartPin, dict[str, Tenso
 def test_all_layers_start_as_published_but_an_output_layer_of_other_classes(
     dataset: Path, tmp_path: Path, run_on: RunOn, num_classes: int
 ) -> None:
-    folder, run = run_on(tmp_path, dataset, "quick")
+    _, run = run_on(tmp_path, dataset, "quick")
     pin, weights = published(tmp_path / "birds", num_classes)
-    start = starting_point(folder, run.model_copy(update={"start": pin}))
+    start = starting_point(run.model_copy(update={"start": pin}), goes_on=False)
     own = starting_parameters(run.model, run.recipe.initialization, run.spec.seed)
     for name, tensor in start.items():
         of_output = name.startswith("fc8.") and num_classes != 2
@@ -79,27 +79,26 @@ def test_all_layers_start_as_published_but_an_output_layer_of_other_classes(
 def test_a_run_with_a_checkpoint_does_not_need_the_model_any_more(
     dataset: Path, tmp_path: Path, run_on: RunOn
 ) -> None:
-    folder, run = run_on(tmp_path, dataset, "quick")
+    _, run = run_on(tmp_path, dataset, "quick")
     gone = StartPin(name="birds", version=3, path=str(tmp_path / "gone"), weights_sha256="0" * 64)
     started = run.model_copy(update={"start": gone})
     with pytest.raises(BadCheckpointError, match="missing"):
-        starting_point(folder, started)
-    (folder.checkpoints / "step-00000001").mkdir()
-    assert starting_point(folder, started).keys() == starting_point(folder, run).keys()
+        starting_point(started, goes_on=False)
+    assert starting_point(started, goes_on=True).keys() == starting_point(run, goes_on=False).keys()
 
 
 def test_a_model_whose_weights_changed_since_is_refused(dataset: Path, tmp_path: Path, run_on: RunOn) -> None:
-    folder, run = run_on(tmp_path, dataset, "quick")
+    _, run = run_on(tmp_path, dataset, "quick")
     pin, _ = published(tmp_path / "birds", 2)
     content = bytearray((tmp_path / "birds" / WEIGHTS_FILE).read_bytes())
     content[-1] ^= 1
     (tmp_path / "birds" / WEIGHTS_FILE).write_bytes(content)
     with pytest.raises(BadCheckpointError, match="checksum is another one"):
-        starting_point(folder, run.model_copy(update={"start": pin}))
+        starting_point(run.model_copy(update={"start": pin}), goes_on=False)
 
 
 def test_without_a_model_it_is_the_recipes(dataset: Path, tmp_path: Path, run_on: RunOn) -> None:
-    folder, run = run_on(tmp_path, dataset, "quick")
-    start = starting_point(folder, run)
+    _, run = run_on(tmp_path, dataset, "quick")
+    start = starting_point(run, goes_on=False)
     expected = starting_parameters(run.model, run.recipe.initialization, run.spec.seed)
     assert all(torch.equal(start[name], expected[name]) for name in expected)

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from accessibility import GRAVE, violations
 from lone_api import LoneApi
 from playwright.sync_api import Locator, Page, expect
 from recorded_home import RecordedHome
 from visit import Visit
+from whole_course import OF_OTHER_TESTS, WholeCourse
 
 from model.published import DatasetOrigin
 from pipeline.shards.manifest import Manifest
@@ -228,3 +230,39 @@ def test_of_many_versions_the_newest_are_shown_and_those_with_an_alias(shades: S
     expect(numbers).to_have_text([f"Version {number}" for number in range(22, 1, -1)])
     page.get_by_role("button", name="Show older versions of shades (1 left)").click()
     expect(numbers).to_have_text([f"Version {number}" for number in range(22, 0, -1)])
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_refusals_and_long_names_keep_nobody_out(shades: Shades, width: int) -> None:
+    shades.client.models.set_alias("shades", "W" * 64, 2)
+    shades.seen.page.set_viewport_size({"width": width, "height": 800})
+    page = shades.open()
+    with shades.seen.tolerating(REFUSED):
+        page.get_by_role("button", name="Delete: shades, version 2").click()
+        page.get_by_role("button", name="Delete it").click()
+        expect(version(page, 2).get_by_role("alert")).to_be_visible()
+    sideways = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(sideways) == 0
+    assert [str(each) for each in violations(page) if each.impact in GRAVE] == []
+    page.get_by_role("button", name="Move an alias here: shades, version 1").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert [str(each) for each in violations(page) if each.impact in GRAVE] == []
+
+
+@pytest.mark.cluster
+def test_after_the_way_back_the_older_version_answers(
+    course: WholeCourse, client: Client, visit: Callable[..., Visit]
+) -> None:
+    for run in (course.other, course.run):
+        number = client.models.publish("regretted", run).version
+    assert client.classify([course.photo], model="regretted").version == number == 2
+    seen = visit(course.url)
+    with seen.tolerating(OF_OTHER_TESTS):
+        page = seen.go("#/models")
+        page.get_by_role("button", name="Move an alias here: regretted, version 1").click()
+        page.get_by_role("button", name="Move it").click()
+        named = page.get_by_role("button", name="Remove alias production of regretted")
+        expect(page.locator("li.card").filter(has=named)).to_contain_text("From first try")
+    assert client.classify([course.photo], model="regretted").version == 1
+    # Where no model is named, that of the course is to answer others.
+    client.models.set_alias("shown", "production", 1)

@@ -95,7 +95,12 @@ export class ModelsView {
 
   #askForIndexes(versions) {
     const due = versions.filter((version) => isDue(this.#indexes.get(pathOf(version))));
-    return due.map(async (version) => this.#keep(version, await found(`${pathOf(version)}/index`)));
+    return due.map(async (version) => {
+      const before = this.#indexes.get(pathOf(version));
+      const index = await found(`${pathOf(version)}/index`);
+      // One that was begun meanwhile is newer than this answer.
+      if (this.#indexes.get(pathOf(version)) === before) this.#keep(version, index);
+    });
   }
 
   #keep(version, index) {

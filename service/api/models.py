@@ -49,7 +49,9 @@ class AliasRequest(BaseModel):
 def version_answer(model: PublishedModel) -> ModelVersion:
     """One version: where it comes from, and how well it did on the validation split."""
     return ModelVersion(
-        **model.model_dump(include={"name", "version", "created_at", "run_id", "step", "metrics"}),
+        **model.model_dump(
+            include={"name", "version", "created_at", "run_id", "step", "metrics", "weights_sha256"}
+        ),
         network=model.architecture.network,
         dataset=model.dataset.name,
     )

@@ -194,6 +194,7 @@ class ModelVersion(Answer):
     step: int
     dataset: str
     metrics: dict[str, Any]
+    weights_sha256: str
 
 
 class IndexProgress(Answer):

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 TOKEN = "of-the-tests-and-of-nobody-else"
 REFUSED = "status of 401"
-VIEWS = ("#/runs", "#/start", "#/datasets", "#/classify", "#/filters", "#/cluster")
+VIEWS = ("#/runs", "#/start", "#/datasets", "#/models", "#/classify", "#/filters", "#/cluster")
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from shared_stack import wait_for_dataset
 from visit import Visit
 from whole_course import publish
 
+from model.published import DatasetOrigin
 from pipeline.shards.record import QuarantinedPhoto
 from service.client import Client
 from service.domain.state import JobState
@@ -37,6 +38,7 @@ VIEWS = {
     "#/start?like={run}": [],
     "#/datasets": [],
     "#/datasets/hostile": [*NAMES_OF_BARS, f"path {PICTURE}", f"detail {SCRIPT}"],
+    "#/models": [f"run {SCRIPT}", f"dataset {PICTURE}"],
     "#/classify": [],
     "#/filters": [f"run {SCRIPT}"],
     "#/filters/{run}": [],
@@ -65,6 +67,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
         )
         run.move_to(JobState.FAILED, f"reason {PICTURE}")
         other.move_to(JobState.SUCCEEDED)
+        origin = DatasetOrigin(name=f"dataset {PICTURE}", checksum="")
+        recorded.add_version("shades", run_id=run.id, dataset=origin)
     with lone_api(home) as api:
         yield Hostile(api.url, run.id, other.id)
 
@@ -79,8 +83,8 @@ def test_names_and_reasons_are_shown_as_they_are(
     hostile: Hostile, visit: Callable[..., Visit], view: str
 ) -> None:
     seen = visit(hostile.url)
-    # There is neither Ray nor serving here, nor a photo to draw.
-    with seen.tolerating("status of 503|status of 404.*(contact-sheet|mean-image)"):
+    # There is neither Ray nor serving here, nor a photo to draw or an index of any.
+    with seen.tolerating("status of 503|status of 404.*(contact-sheet|mean-image|index)"):
         page = seen.go(view.format(run=hostile.run, other=hostile.other))
         for text in VIEWS[view]:
             expect(page.locator("main")).to_contain_text(text)

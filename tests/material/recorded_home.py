@@ -83,11 +83,11 @@ class RecordedHome:
         for file in PICTURE_FILES:
             _draw(self.settings.datasets / dataset / file)
 
-    def add_version(self, model: str) -> int:
-        """The next version of a model, as far as its description; gives its number."""
+    def add_version(self, model: str, **described: Any) -> int:
+        """The next version of a model, as far as its description, with these fields; gives its number."""
         store = ModelStore(self.settings.models)
         with store.candidate() as folder:
-            return store.adopt(folder, _published(model)).version
+            return store.adopt(folder, _published(model).model_copy(update=described)).version
 
     def add_run(self, dataset: str, classes: int, name: str | None = None, **spec: Any) -> RecordedRun:
         """A run that is queued; `spec` are further fields of its specification."""

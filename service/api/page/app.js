@@ -15,6 +15,7 @@ const VIEWS = {
   start: { all: ["start_run", "StartRunView"], under: "runs" },
   datasets: { all: ["datasets", "DatasetsView"], one: ["dataset", "DatasetView"], under: "datasets" },
   prepare: { all: ["prepare", "PrepareView"], under: "datasets" },
+  models: { all: ["models", "ModelsView"], under: "models" },
   classify: { all: ["classify", "ClassifyView"], under: "classify" },
   filters: { all: ["filters", "FiltersView"], one: ["filters", "FiltersView"], under: "filters" },
   cluster: { all: ["cluster", "ClusterView"], under: "cluster" },

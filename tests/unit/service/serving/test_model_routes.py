@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from model.classifier import Classifier
+from model.published import WEIGHTS_FILE, sha256_of
 from service.api.app import create_app
 from service.api.state import ControlPlane
 from service.client import ApiError, Client
@@ -74,7 +75,9 @@ def test_a_run_is_published_and_classifies_through_the_control_plane(
         )
 
 
-def test_models_are_listed_with_versions_and_aliases(api: httpx.Client, run_id: str) -> None:
+def test_models_are_listed_with_versions_and_aliases(
+    api: httpx.Client, run_id: str, store: ModelStore
+) -> None:
     assert api.get("/models").json() == {"items": []}
     first = api.post("/models/colours/versions", json={"run_id": run_id}).json()
     chosen = {"run_id": run_id, "checkpoint": "step-00000001", "alias": None}
@@ -83,6 +86,9 @@ def test_models_are_listed_with_versions_and_aliases(api: httpx.Client, run_id: 
     assert api.get("/models").json() == {"items": [listed]}
     assert api.get("/models/colours").json() == listed
     assert (first["metrics"], second["metrics"]) == ({"val_top1_error": 0.25}, {"val_top1_error": 0.5})
+    for version in (first, second):
+        weights = store.folder("colours", version["version"]) / WEIGHTS_FILE
+        assert version["weights_sha256"] == sha256_of(weights)
 
 
 def test_an_alias_moves_is_followed_and_goes(

@@ -141,7 +141,7 @@ class UndecodableImageError(ServiceError):
 
 
 class OverloadedError(ServiceError):
-    """The queue is full: ask again a little later."""
+    """There is no room for the request beside those that came before: ask again a little later."""
 
     code = "overloaded"
 

@@ -32,7 +32,7 @@ def ray_here() -> Iterator[None]:
         log_to_driver=False,
         logging_level="ERROR",
         object_store_memory=80 * 2**20,
-        _temp_dir=folder,
+        _temp_dir=f"{folder}/r",
     )
     yield
     ray.shutdown()

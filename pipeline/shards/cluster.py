@@ -14,6 +14,7 @@ from types import MappingProxyType, ModuleType
 from typing import Final, NamedTuple
 
 from pipeline.errors import PreparationFailedError
+from pipeline.own_folder import is_own
 
 # A Ray of one machine that nobody else can reach: docs/adr/0006.
 LOOPBACK_ALONE: Final = MappingProxyType(
@@ -68,7 +69,8 @@ def ray_cluster(workers: int | None, num_shards: int) -> Iterator[Cluster]:
                 num_cpus=at_a_time,
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE_BYTES,
-                _temp_dir=folder,
+                # Ray lets everybody into the folder that it is given; the one around it lets nobody in.
+                _temp_dir=f"{folder}/r",
             ),
         ):
             yield Cluster(ray, at_a_time)
@@ -79,9 +81,10 @@ def _temporary_folder() -> Iterator[str]:
     """A folder for Ray's sockets and logs, gone afterwards; those that killed preparations left go too."""
     # Not below the dataset: a socket's path must stay under 108 bytes.
     for lock_file in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*/lock"):
-        with suppress(OSError), lock_file.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock_file.parent, ignore_errors=True)
+        with suppress(OSError):
+            # Somebody else's may be a pipe, whose opening would never end.
+            if is_own(lock_file.parent):
+                _clear(lock_file)
     folder = tempfile.mkdtemp(prefix=_FOLDER_PREFIX)
     try:
         with (Path(folder) / "lock").open("wb") as lock:
@@ -89,6 +92,13 @@ def _temporary_folder() -> Iterator[str]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear(lock_file: Path) -> None:
+    """Removes the folder around a lock; raises OSError where somebody holds it."""
+    with lock_file.open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(lock_file.parent, ignore_errors=True)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from pipeline.errors import NodeCacheFullError, NodeCacheUnusableError, StoredFileDamagedError
+from pipeline.own_folder import make_own
 from pipeline.shards.durable import sync
 from pipeline.storage.file_lock import held_if_there, is_at, locked, opened, removed
 from pipeline.storage.opened import open_store
@@ -57,11 +58,7 @@ class NodeCache:
         )
         try:
             # Others could leave files in a folder of a name that they know, and those would be believed.
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if folder.stat().st_uid != os.geteuid():
-                raise NodeCacheUnusableError(
-                    f"{folder} is somebody else's: set TANDEM_CACHE to another folder"
-                )
+            make_own(folder)
             for part in (self._files, self._fetching, self._scratch):
                 part.mkdir(exist_ok=True)
         except OSError as error:

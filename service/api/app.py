@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.control_plane = plane
-    app.add_middleware(LimitBodies, limit_bytes=MAX_JSON_BYTES, but_for=PHOTOS)
+    app.add_middleware(LimitBodies, limit_bytes=MAX_JSON_BYTES, room=plane.body_room, but_for=PHOTOS)
     app.add_middleware(MeasureRequests, metrics=plane.metrics.http)
     if not plane.tokens.any_exist():
         # Without tokens only this machine may ask, and no web page may ask through a name of its own.

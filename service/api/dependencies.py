@@ -20,7 +20,6 @@ from service.operations.indexing import IndexOperations
 from service.operations.models import ModelOperations
 from service.operations.reconcile import Reconciler
 from service.operations.runs import RunOperations
-from service.settings import Settings
 from service.store.jobs import JobStore
 from service.store.models import ModelStore
 
@@ -31,10 +30,6 @@ async def control_plane(request: Request) -> ControlPlane:
 
 
 Plane = Annotated[ControlPlane, Depends(control_plane)]
-
-
-async def _settings(plane: Plane) -> Settings:
-    return plane.settings
 
 
 async def _jobs(plane: Plane) -> JobStore:
@@ -85,7 +80,6 @@ async def _reconciler(plane: Plane) -> Reconciler:
     return plane.reconciler
 
 
-CurrentSettings = Annotated[Settings, Depends(_settings)]
 Jobs = Annotated[JobStore, Depends(_jobs)]
 Runs = Annotated[RunOperations, Depends(_runs)]
 Answers = Annotated[RunAnswers, Depends(_answers)]

@@ -76,6 +76,7 @@ _OF_JSON: Final = (
     NOT_JSON,
     kind_of(errors.PayloadTooLargeError),
     kind_of(errors.SlowBodyError),
+    kind_of(errors.OverloadedError),
 )
 
 

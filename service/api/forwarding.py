@@ -9,10 +9,10 @@ import httpx
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel
 
-from service.api.dependencies import CurrentSettings, Plane
+from service.api.dependencies import Plane
 from service.api.document import refusals
 from service.api.security import require
-from service.cluster.serving import ServingClient
+from service.api.state import ControlPlane
 from service.domain.classification import MAX_PHOTOS
 from service.domain.names import Name
 from service.errors import (
@@ -27,6 +27,7 @@ from service.errors import (
     UnsupportedImageError,
 )
 from service.http.body import read_body
+from service.http.body_room import BodyShare
 
 _BINARY = {"type": "string", "format": "binary"}
 # FastAPI would read the body to describe it; it is passed on unread instead, so it is described by hand.
@@ -97,12 +98,11 @@ def photo_router(answer: type[BaseModel]) -> APIRouter:
 
 
 class Forwarded:
-    """A request whose body has been read, on its way to the serving process."""
+    """A request on its way to the serving process."""
 
-    def __init__(self, request: Request, body: bytes, serving: ServingClient) -> None:
+    def __init__(self, request: Request, plane: ControlPlane) -> None:
         self._request = request
-        self._body = body
-        self._serving = serving
+        self._plane = plane
 
     async def answer(self, params: Mapping[str, str | int] = {}) -> Response:
         """What the serving process says to it, on the same path."""
@@ -112,13 +112,15 @@ class Forwarded:
             for name in _FORWARDED
             if name in self._request.headers
         ]
-        path = self._request.url.path
-        answer = await self._serving.forward(self._request.method, path, params, headers, self._body)
+        method, path = self._request.method, self._request.url.path
+        with BodyShare(self._plane.body_room) as share:
+            body = await read_body(self._request, self._plane.settings.max_upload_bytes, share)
+            answer = await self._plane.serving.forward(method, path, params, headers, body)
         return _passed_on(answer)
 
 
-async def _forwarded(request: Request, settings: CurrentSettings, plane: Plane) -> Forwarded:
-    return Forwarded(request, await read_body(request, settings.max_upload_bytes), plane.serving)
+async def _forwarded(request: Request, plane: Plane) -> Forwarded:
+    return Forwarded(request, plane)
 
 
 def _passed_on(answer: httpx.Response) -> Response:

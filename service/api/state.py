@@ -12,6 +12,7 @@ from service.api.run_answers import RunAnswers
 from service.cluster.jobs import RayCluster
 from service.cluster.nodes import RayNodes
 from service.cluster.serving import ServingClient
+from service.http.body_room import BodyRoom
 from service.operations.cluster import ClusterOperations
 from service.operations.datasets import DatasetOperations
 from service.operations.indexing import IndexOperations
@@ -48,6 +49,7 @@ class ControlPlane:
     reconciler: Reconciler
     metrics: Metrics
     rate_limit: RateLimit
+    body_room: BodyRoom
 
     @classmethod
     def open(cls, settings: Settings) -> ControlPlane:
@@ -88,6 +90,7 @@ class ControlPlane:
             reconciler=Reconciler(jobs, cluster, models),
             metrics=Metrics(settings, jobs),
             rate_limit=RateLimit(settings.requests_per_second),
+            body_room=BodyRoom(settings.max_upload_bytes),
         )
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from starlette.datastructures import State
 from starlette.middleware import Middleware
 
 from service.http import problems
+from service.http.body_room import BodyRoom
 from service.http.measure_requests import MeasureRequests
 from service.serving import health, internal, open_inference, photos
 from service.serving.admission import Admission
@@ -57,6 +58,7 @@ def create_app(settings: Settings, limits: BatchLimits = DEFAULT_LIMITS) -> Star
     app = Starlette(routes=photos.ROUTES, middleware=[measured], lifespan=lifespan)
     problems.install(app)
     app.state.max_upload_bytes = settings.max_upload_bytes
+    app.state.body_room = BodyRoom(settings.max_upload_bytes)
     app.state.metrics = metrics
     app.router.default = _described_routes(app.state)
     return app

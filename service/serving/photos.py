@@ -22,6 +22,7 @@ from service.domain.classification import Classification, ClassifyOptions
 from service.domain.embedding import EmbeddedPhotos
 from service.domain.similarity import SimilarOptions, SimilarPhotos
 from service.http.body import read_body
+from service.http.body_room import BodyShare
 from service.serving.inquiries import Version
 from service.serving.operations import ServingOperations
 from service.serving.uploads import photos_in
@@ -33,32 +34,32 @@ class NoOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-async def classify(request: Request) -> Classification:
+async def classify(request: Request, share: BodyShare) -> Classification:
     """The likeliest classes of each photo, in the photos' order."""
     options = _options(ClassifyOptions, request.scope["query_string"])
-    operations, asked, uploads = await _asked(request)
+    operations, asked, uploads = await _asked(request, share)
     return await operations.classify(asked, uploads, options)
 
 
-async def embed(request: Request) -> EmbeddedPhotos:
+async def embed(request: Request, share: BodyShare) -> EmbeddedPhotos:
     """The activations of each photo that the output layer reads."""
     _options(NoOptions, request.scope["query_string"])
-    operations, asked, uploads = await _asked(request)
+    operations, asked, uploads = await _asked(request, share)
     return await operations.embed(asked, uploads)
 
 
-async def similar(request: Request) -> SimilarPhotos:
+async def similar(request: Request, share: BodyShare) -> SimilarPhotos:
     """The training photos nearest to each photo, by the L2 distance of their embeddings."""
     options = _options(SimilarOptions, request.scope["query_string"])
-    operations, asked, uploads = await _asked(request)
+    operations, asked, uploads = await _asked(request, share)
     return await operations.similar(asked, uploads, options)
 
 
-async def _asked(request: Request) -> tuple[ServingOperations, Version, list[bytes]]:
+async def _asked(request: Request, share: BodyShare) -> tuple[ServingOperations, Version, list[bytes]]:
     operations: ServingOperations = request.app.state.operations
     parameters = request.path_params
     asked = operations.find(parameters.get("name"), parameters.get("version"))
-    body = await read_body(request, request.app.state.max_upload_bytes)
+    body = await read_body(request, request.app.state.max_upload_bytes, share)
     return operations, asked, photos_in(body, request.headers.get("content-type"))
 
 
@@ -74,10 +75,11 @@ def _options(kind: type[Options], query_string: bytes) -> Options:
 
 
 def _endpoint(
-    answer: Callable[[Request], Awaitable[BaseModel]],
+    answer: Callable[[Request, BodyShare], Awaitable[BaseModel]],
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        document = await answer(request)
+        with BodyShare(request.app.state.body_room) as share:
+            document = await answer(request, share)
         return Response(document.__pydantic_serializer__.to_json(document), media_type="application/json")
 
     return endpoint

@@ -10,7 +10,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.own_folder import make_private
 from pipeline.shards.cluster import LOOPBACK_ALONE
+from service.errors import StackError
 from service.stack.processes import Command
 
 OBJECT_STORE_BYTES = 256 * 2**20
@@ -27,7 +29,8 @@ def free_port() -> int:
 def ray_head(home: Path, dashboard_port: int, token: str, of_node: Mapping[str, str]) -> Command:
     """The command that runs a head until it is ended; nothing of it listens beyond loopback.
 
-    `of_node` is what its jobs are to find in their environment.
+    `of_node` is what its jobs are to find in their environment. Raises `StackError` where its sockets have no
+    place that is this user's alone.
     """
     binaries = Path(sys.executable).parent
     options = {
@@ -59,6 +62,16 @@ def ray_head(home: Path, dashboard_port: int, token: str, of_node: Mapping[str, 
 
 
 def _temporary(home: Path) -> Path:
-    # Ray's socket paths must stay under 108 bytes, which a folder below home may not allow.
-    digest = hashlib.sha256(str(home).encode()).hexdigest()[:8]
-    return Path(tempfile.gettempdir()) / f"tandem-ray-{os.getuid()}-{digest}"
+    # Ray lets everybody into the folder that it is given, and its name can be guessed: the one around it is
+    # what keeps others out.
+    private = Path(tempfile.gettempdir()) / f"tandem-ray-{os.geteuid()}"
+    try:
+        make_private(private)
+    except OSError as error:
+        raise StackError(
+            f"{private} cannot hold Ray's sockets ({error.strerror}): have it removed, or set TMPDIR to a"
+            " folder of your own with a short path"
+        ) from error
+    # Socket paths must stay under 108 bytes, which a folder below home may not allow. Ray adds up to 71:
+    # /session_2026-01-01_00-00-00_000000_4194304/sockets/dash_TaskEventsHead.
+    return private / hashlib.sha256(str(home).encode()).hexdigest()[:8]

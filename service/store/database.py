@@ -24,8 +24,18 @@ from service.errors import DatabaseUnavailableError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SQLITE_BUSY_SECONDS = 30
-# Some hosts that are gone do not even refuse; a cluster laid out without a locale tells no encoding.
-POSTGRES_OPTIONS: Final = {"connect_timeout": 5, "client_encoding": "utf8"}
+POSTGRES_OPTIONS: Final = {
+    # Some hosts that are gone do not even refuse.
+    "connect_timeout": 5,
+    # On a connection that is open, Linux sends to them for a quarter of an hour before it says so,
+    "tcp_user_timeout": 10_000,
+    # and waits for an answer for ever: it is to ask whether they are there.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    # A cluster laid out without a locale tells no encoding.
+    "client_encoding": "utf8",
+}
 
 
 class Database:

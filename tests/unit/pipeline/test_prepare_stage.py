@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -348,6 +349,12 @@ def test_everything_a_killed_preparation_started_ends_by_itself(prepare_at_work,
         # One that is in use is nobody else's to clear away.
         with _temporary_folder():
             assert Path(folder).is_dir()
+
+
+def test_sockets_of_a_local_ray_lie_in_a_folder_that_others_cannot_enter(prepare_at_work, ray_folders):
+    (folder,) = ray_folders.glob("tandem-prepare-*")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {"raylet", "plasma_store"} <= {path.name for path in folder.rglob("*") if path.is_socket()}
 
 
 def test_local_ray_listens_on_loopback_alone(prepare_at_work):

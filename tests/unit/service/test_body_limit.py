@@ -11,6 +11,7 @@ from starlette.types import Message
 
 from service.errors import PayloadTooLargeError
 from service.http.body import read_body
+from service.http.body_room import BodyRoom, BodyShare
 
 CHUNK = b"x" * 100
 
@@ -30,14 +31,19 @@ class Sender:
         return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
 
 
+def read(sender: Sender) -> bytes:
+    with BodyShare(BodyRoom(1000)) as share:
+        return asyncio.run(read_body(sender.request, 1000, share))
+
+
 def test_a_body_of_the_limit_is_whole() -> None:
-    assert asyncio.run(read_body(Sender(10, declared=1000).request, 1000)) == CHUNK * 10
+    assert read(Sender(10, declared=1000)) == CHUNK * 10
 
 
 def test_a_body_that_says_it_is_too_large_is_not_read_at_all() -> None:
     sender = Sender(11, declared=1001)
     with pytest.raises(PayloadTooLargeError):
-        asyncio.run(read_body(sender.request, 1000))
+        read(sender)
     assert sender.sent == 0
 
 
@@ -45,5 +51,5 @@ def test_a_body_that_says_it_is_too_large_is_not_read_at_all() -> None:
 def test_a_body_without_end_is_read_one_chunk_past_the_limit(declared: int | None) -> None:
     sender = Sender(None, declared)
     with pytest.raises(PayloadTooLargeError):
-        asyncio.run(read_body(sender.request, 1000))
+        read(sender)
     assert sender.sent == 11

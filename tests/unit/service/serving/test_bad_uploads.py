@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,12 +17,15 @@ from bad_photos import REFUSED, png
 
 from model.classifier import Classifier
 from service.domain.job import Job
-from service.http import body
+from service.http import body, body_room
 from service.operations.models import ModelOperations
+from service.serving.app import create_app
+from service.settings import Settings
 from service.store.models import ModelStore
 
 Paint = Callable[..., bytes]
 Post = Callable[..., httpx.Response]
+Serve = Callable[..., AbstractContextManager[str]]
 
 STATUS_OF = {
     "empty": (415, "unsupported_image"),
@@ -160,6 +164,29 @@ def test_who_sends_half_a_body_and_goes_leaves_nothing_behind(
     text = httpx.get(f"{serving_url}/metrics").text
     assert "tandem_photos_waiting 0.0" in text
     assert 'status="500"' not in text
+
+
+def test_uploads_beyond_the_room_are_refused_and_room_comes_back(
+    published: Classifier, settings: Settings, serve: Serve, photo: Paint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body_room, "ROOM_BYTES", 0)
+    app = create_app(settings)
+    with serve(app) as url, httpx.Client(base_url=url, timeout=60) as http:
+        with closing(begin(url, settings.max_upload_bytes)) as connection:
+            connection.sendall(bytes(settings.max_upload_bytes - 100))
+            while app.state.body_room.held_bytes < settings.max_upload_bytes - 100:
+                time.sleep(0.01)
+            for path in ("/api/v1/classify", "/api/v1/embed", "/v2/models/colours/infer"):
+                refused = http.post(path, content=photo(1))
+                assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+                assert int(refused.headers["retry-after"]) > 0
+            assert http.get("/v2/models/colours").status_code == 200
+        while app.state.body_room.held_bytes:
+            time.sleep(0.01)
+        assert http.post("/api/v1/classify", content=photo(1)).status_code == 200
+        assert http.post("/v2/models/colours/infer", content=b"{").status_code == 422
+        while app.state.body_room.held_bytes:
+            time.sleep(0.01)
 
 
 @pytest.mark.usefixtures("still_right")

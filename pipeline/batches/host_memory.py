@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import mmap
 import weakref
@@ -49,5 +50,10 @@ class HostMemory:
 
 def _pages(num_bytes: int) -> mmap.mmap:
     pages = mmap.mmap(-1, num_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    pages.madvise(mmap.MADV_HUGEPAGE)
+    try:
+        pages.madvise(mmap.MADV_HUGEPAGE)
+    except OSError as error:
+        # A kernel without transparent huge pages does not know the advice, and small pages do as well.
+        if error.errno != errno.EINVAL:
+            raise
     return pages

@@ -53,7 +53,8 @@ def square_photo(
     pictures, the first counts. With `exif="apply"` the photo is turned as its EXIF orientation says;
     otherwise its pixels stay as they are stored, as ImageNet's users have them.
     Raises `UnusablePhotoError` with the reason `empty`, `not_an_image`, `corrupt`, `too_many_pixels` or
-    `unsupported_pixels`. A JPEG without its end marker is corrupt: nothing tells that its pixels are whole.
+    `unsupported_pixels`, and MemoryError. A JPEG without its end marker is corrupt: nothing tells that its
+    pixels are whole.
     """
     if not data:
         raise UnusablePhotoError("empty", "the file has no bytes")
@@ -93,7 +94,8 @@ def _decode_with_pillow(data: bytes, size: int, exif: ExifOrientation, max_pixel
                 # Asked for before, Pillow would load a PNG to know, and what is wrong with it be lost.
                 turn = turn_of(image) if exif == "apply" else AS_STORED
             return turn.applied(_square_of(image, turn, size))
-    except UnusablePhotoError:
+    # That memory is short is no fault of the photo.
+    except (UnusablePhotoError, MemoryError):
         raise
     except UnidentifiedImageError as error:
         if _begins_as_an_image(data):

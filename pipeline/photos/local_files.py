@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import BinaryIO, ClassVar
 
 from pipeline.errors import BadSourceError, UnusablePhotoError
 from pipeline.photos.files import MAX_PHOTO_BYTES, File
+from pipeline.photos.local_reader import LocalReader, fault
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class LocalFiles:
     def open(self, path: str) -> BinaryIO:
         try:
             with self._opened(path) as (descriptor, _):
-                return os.fdopen(os.dup(descriptor), "rb")
+                return io.BufferedReader(LocalReader(os.dup(descriptor), f"{self.root / path}"))
         except UnusablePhotoError as error:
             raise BadSourceError(f"{self.root / path} cannot be read: {error.args[1]}") from error
 
@@ -84,10 +86,11 @@ class LocalFiles:
                 raise UnusablePhotoError("not_a_file", "neither a file nor a link to one")
             reader = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
             yield reader, found.st_size
-        except (OSError, ValueError) as error:
-            # A path with a NUL in it is a ValueError.
-            reason = error.strerror if isinstance(error, OSError) else None
-            raise UnusablePhotoError("unreadable", reason or str(error)) from error
+        except OSError as error:
+            raise fault(f"{self.root / path}", error) from error
+        except ValueError as error:
+            # A path with a NUL in it.
+            raise UnusablePhotoError("unreadable", str(error)) from error
         finally:
             for descriptor in (place, reader):
                 if descriptor >= 0:

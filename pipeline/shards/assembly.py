@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import BadSourceError, TooManyQuarantinedError
-from pipeline.photos.sources.class_names import name_of
 from pipeline.shards.checksum import file_checksum
 from pipeline.shards.durable import write_whole
 from pipeline.shards.manifest import (
@@ -29,6 +28,10 @@ from pipeline.shards.shard_files import ShardFiles
 from pipeline.shards.splits import Split, fingerprint
 
 _SHOWN_REASONS: Final = 10
+_MENDED: Final = (
+    "the same command tries the unreadable again; after others were mended start over, with --force or by"
+    " deleting the dataset over the API"
+)
 
 
 class Assembly:
@@ -62,7 +65,7 @@ class Assembly:
             return
         quarantined = self.quarantined
         ledger_file = self._write_ledger()
-        found = f"{_commonest_reasons(quarantined)}; all of them are in {ledger_file}"
+        found = f"{_commonest_reasons(quarantined)}; all of them are in {ledger_file}; {_MENDED}"
         if not any(record.shard for record in self._records.values()):
             raise BadSourceError(f"none of the {len(quarantined)} files read is a photo: {found}")
         raise TooManyQuarantinedError(
@@ -74,13 +77,13 @@ class Assembly:
         for split in self._plan.splits:
             if not any(record.split == split.name and record.shard for record in self._records.values()):
                 reasons = _commonest_reasons(self.quarantined)
-                raise BadSourceError(f"no photo of {split.name} can be used: {reasons}")
+                raise BadSourceError(f"no photo of {split.name} can be used: {reasons}; {_MENDED}")
 
-    def finish(self, name: str) -> set[str]:
+    def finish(self) -> set[str]:
         """Writes what lies beside the shards, the manifest last; gives the names of all the files."""
         ledger_file = self._write_ledger()
         statistics = self._sums().statistics().save(self._folder)
-        manifest = self._manifest(name, file_checksum(statistics))
+        manifest = self._manifest(file_checksum(statistics))
         write_whole(self._folder / MANIFEST_FILE, manifest.model_dump_json(indent=2) + "\n")
         shards = {shard.file for split in manifest.splits.values() for shard in split.shards}
         return shards | {ledger_file.name, statistics.name, MANIFEST_FILE, PLAN_FILE}
@@ -101,12 +104,11 @@ class Assembly:
         found = (record for record in self._records.values() if record.split == split and record.shard)
         return sorted(found, key=lambda record: record.file)
 
-    def _manifest(self, name: str, statistics_checksum: str) -> Manifest:
+    def _manifest(self, statistics_checksum: str) -> Manifest:
         plan, config = self._plan, self._plan.config
         source = plan.splits[0].source
-        names = source.class_names()
         return Manifest(
-            name=name,
+            name=plan.name,
             created_at=datetime.now(UTC),
             image_size=config.image_size,
             write_mode=config.write_mode,
@@ -118,8 +120,8 @@ class Assembly:
                 type=source.type, location=source.location, fingerprint=fingerprint(plan.splits)
             ),
             classes=tuple(
-                DatasetClass(index=label, id=class_id, name=name_of(class_id, names))
-                for label, class_id in enumerate(plan.class_ids)
+                DatasetClass(index=label, id=class_id, name=class_name)
+                for label, (class_id, class_name) in enumerate(plan.class_names.items())
             ),
             splits={split.name: self._split_record(split) for split in plan.splits},
             statistics=StatisticsRecord(xxh3_128=statistics_checksum),

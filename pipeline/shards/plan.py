@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.config import PrepareConfig
 from pipeline.errors import BadDatasetError
 from pipeline.permutation import Purpose, permutation
+from pipeline.photos.sources.class_names import name_of
 from pipeline.shards.manifest import SAMPLE_CHECKSUM
 from pipeline.shards.splits import Split, class_ids, fingerprints
 
@@ -37,16 +38,31 @@ class PlannedShard(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """A dataset to be. The same splits and config make the same plan."""
+    """A dataset to be. The same splits, config and names make the same plan.
+
+    `class_names` has every class's name by its id, in the order of their labels.
+    """
 
     splits: Sequence[Split]
     config: PrepareConfig
-    class_ids: Sequence[str]
+    name: str
+    class_names: Mapping[str, str]
 
     @classmethod
-    def of(cls, splits: Sequence[Split], config: PrepareConfig) -> Plan:
-        """Raises `BadSourceError` when the splits' classes do not fit together."""
-        return cls(splits, config, class_ids(splits))
+    def of(
+        cls, splits: Sequence[Split], config: PrepareConfig, *, name: str, class_names: Mapping[str, str]
+    ) -> Plan:
+        """`class_names` has a name for some of the classes, perhaps for others too.
+
+        Raises `BadSourceError` when the splits' classes do not fit together.
+        """
+        named = {class_id: name_of(class_id, class_names) for class_id in class_ids(splits)}
+        return cls(splits, config, name, named)
+
+    @property
+    def class_ids(self) -> list[str]:
+        """In the order of their labels."""
+        return list(self.class_names)
 
     @property
     def num_photos(self) -> int:
@@ -67,13 +83,14 @@ class Plan:
         ]
 
     def document(self) -> dict[str, Any]:
-        """All that the dataset's bytes depend on, for plan.json."""
+        """All that the dataset's bytes and names depend on, for plan.json."""
         shaping = self.config.model_dump(mode="json", exclude={"workers", "max_quarantine"})
         return {
             "sources": {split.name: split.source.location for split in self.splits},
             "config": {**shaping, "sample_checksum": SAMPLE_CHECKSUM},
             "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
             "photos": fingerprints(self.splits),
+            "names": {"dataset": self.name, "classes": dict(self.class_names)},
         }
 
     def _stored_raw(self, number: int) -> NDArray[np.bool_]:
@@ -113,9 +130,26 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
             for key in sorted(old.keys() | new.keys())
             if old.get(key) != new.get(key)
         ]
-    said += list(_changed_photos(before["photos"], after["photos"]))
+    said += _changed_names(before.get("names"), after.get("names"))
+    said += _changed_photos(before["photos"], after["photos"])
     if len(said) > _SHOWN_CHANGES:
         return [*said[:_SHOWN_CHANGES], f"and {len(said) - _SHOWN_CHANGES} more changes"]
+    return said
+
+
+def _changed_names(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:
+    # Plans of before have none.
+    if before is None or after is None:
+        return []
+    said = []
+    if before["dataset"] != after["dataset"]:
+        said.append(f"the dataset's name was {before['dataset']!r} and is {after['dataset']!r}")
+    old, new = before["classes"], after["classes"]
+    said += [
+        f"the name of class {class_id!r} was {old[class_id]!r} and is {new[class_id]!r}"
+        for class_id in sorted(old.keys() & new.keys())
+        if old[class_id] != new[class_id]
+    ]
     return said
 
 

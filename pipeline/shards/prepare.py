@@ -14,6 +14,7 @@ from pipeline.photos.sources.detect import open_source
 from pipeline.shards.assembly import Assembly
 from pipeline.shards.cluster import Cluster, ray_cluster
 from pipeline.shards.drawing import draw_pictures
+from pipeline.shards.durable import sync
 from pipeline.shards.pictures import PICTURE_FILES
 from pipeline.shards.plan import Plan, PlannedShard
 from pipeline.shards.record import ShardRecord
@@ -21,6 +22,7 @@ from pipeline.shards.shard_files import ShardFiles
 from pipeline.shards.splits import Split, choose_splits
 from pipeline.shards.staging import StagingFolder, is_whole, refuse_what_is_no_dataset
 from pipeline.shards.task import ListedPhoto, ShardTask
+from pipeline.shards.unreadable import is_outdated
 from pipeline.shards.workers import write_shards
 from pipeline.storage.opened import open_store
 
@@ -53,27 +55,30 @@ def prepare(
     Nothing happens before the first progress is asked for; close the iterator when you leave it early.
     Validation photos come from the source's `val/`, from `val`, or from `config.val_fraction`. The same
     source, config and name give the same bytes, `created_at` aside, however often the work was interrupted:
-    what is finished stays in a hidden folder beside `out`, and the next call goes on there. A dataset that is
-    whole stays as it is. `force` starts over instead, and replaces a dataset once the new one is whole.
+    what is finished stays in a hidden folder beside `out`, and the next call goes on there. It writes shards
+    again whose photos could not be read, and can be now. A dataset that is whole stays as it is. `force`
+    starts over instead, and replaces a dataset once the new one is whole.
     With a `storage` URL the shards go to a place beside it in object storage, and all else into `out`: the
     dataset's pictures too, which are drawn last.
     Raises `BadSourceError`, `DatasetExistsError`, `PlanChangedError` when what is there was made from other
-    photos or with another config, `TooManyQuarantinedError`, `SourceLostError`,
+    photos, with another config or with other names, `TooManyQuarantinedError`, `SourceLostError`,
     `StorageUnavailableError`, `PreparationFailedError` when workers keep dying or the target cannot be
     written, and what `contact_sheet` raises of a shard that has changed since, or does not fit into a cache.
     """
     out = out.absolute()
     refuse_what_is_no_dataset(out)
+    photos = open_source(source)
     own_val = open_source(val) if val else None
-    plan = Plan.of(choose_splits(open_source(source), own_val, config.val_fraction, seed=config.seed), config)
+    splits = choose_splits(photos, own_val, config.val_fraction, seed=config.seed)
+    plan = Plan.of(splits, config, name=name, class_names=photos.class_names())
     document = plan.document()
     if is_whole(out, document, force=force):
         return
     try:
         with StagingFolder(out) as staging:
             staging.adopt(document, force=force, storage=storage)
-            names = yield from Preparation(plan, staging).run(name)
-            staging.publish(names)
+            files = yield from Preparation(plan, staging).run()
+            staging.publish(files)
     except OSError as error:
         raise PreparationFailedError(
             f"{out} cannot be written: {error.strerror or error}; what is finished is kept, and the same"
@@ -96,7 +101,7 @@ class Preparation:
         stored = None if self._storage is None else open_store(self._storage).sizes_bytes()
         for number, split in enumerate(plan.splits):
             for planned in plan.shards(number):
-                record = finished(self._files(planned), stored)
+                record = self._kept(split, planned, stored)
                 if record is None:
                     self._missing.append((split, planned))
                 else:
@@ -105,7 +110,7 @@ class Preparation:
         self._found_done = self._assembly.photos_done
         self._began = time.monotonic()
 
-    def run(self, name: str) -> Generator[PrepareProgress, None, set[str]]:
+    def run(self) -> Generator[PrepareProgress, None, set[str]]:
         """Writes what is missing and returns the names of the dataset's files.
 
         Gives up once too many photos are known to be unusable.
@@ -116,9 +121,23 @@ class Preparation:
             yield from self._write_shards(cluster)
             self._assembly.refuse_empty_split()
             self._require_all_stored()
-            files = self._assembly.finish(name)
+            files = self._assembly.finish()
             draw_pictures(self._folder, cluster)
         return files | PICTURE_FILES
+
+    def _kept(
+        self, split: Split, planned: PlannedShard, stored: Mapping[str, int] | None
+    ) -> ShardRecord | None:
+        """The record of a shard that stays as it is."""
+        files = self._files(planned)
+        record = finished(files, stored)
+        photos = (split.photos[sample_id] for sample_id in planned.sample_ids.tolist())
+        if record is None or not is_outdated(record, split.source, photos):
+            return record
+        # Before anything of the shard is written: an old record would vouch for half of the new one.
+        files.record.unlink()
+        sync(files.record.parent)
+        return None
 
     def _write_shards(self, cluster: Cluster) -> Iterator[PrepareProgress]:
         with closing(write_shards(self.tasks(), cluster)) as looks:

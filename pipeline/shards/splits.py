@@ -31,7 +31,8 @@ def choose_splits(
     """The training split and, where there is one, the validation split.
 
     Validation photos come from the source's own `val/`, from the source `val`, or are set aside from every
-    class. Raises `BadSourceError` when more than one of these is given, or when a split has no photos.
+    class. Where both sources number their classes, those of `val` are written as the training's are. Raises
+    `BadSourceError` when more than one of these is given, or when a split has no photos.
     """
     listings = source.listings()
     own_val = listings.get("val")
@@ -50,7 +51,7 @@ def choose_splits(
         return Split("train", source, kept), Split("val", source, set_aside)
     train = Split("train", source, photos)
     if val is not None:
-        return train, Split("val", val, _validation_listing(val))
+        return train, Split("val", val, _numbered_as(photos, _validation_listing(val)))
     return (train,) if own_val is None else (train, Split("val", source, own_val))
 
 
@@ -108,6 +109,29 @@ def _validation_listing(val: Source) -> Sequence[Photo]:
             f"{val.location} has a train/ but no val/: name the folder that holds the classes"
         )
     return photos
+
+
+def _numbered_as(train: Sequence[Photo], val: Sequence[Photo]) -> Sequence[Photo]:
+    """The validation photos, the numbers of their classes written with as many digits as the training's.
+
+    A source that numbers its classes writes as many as its own highest number takes.
+    """
+    trained, found = ({photo.class_id for photo in photos} for photos in (train, val))
+    width = _digits(trained)
+    if width is None or _digits(found) in (None, width):
+        return val
+    written = {class_id: class_id.lstrip("0").zfill(width) for class_id in found}
+    # A class that is not trained on stays as it is, to be refused by the name that people know.
+    return [
+        photo._replace(class_id=written[photo.class_id]) if written[photo.class_id] in trained else photo
+        for photo in val
+    ]
+
+
+def _digits(class_ids: Iterable[str]) -> int | None:
+    """How many digits each class id has; None unless all are numbers of as many."""
+    widths = {len(id_) if id_.isascii() and id_.isdecimal() else None for id_ in class_ids}
+    return widths.pop() if len(widths) == 1 else None
 
 
 def _set_aside(photos: Sequence[Photo], fraction: float, seed: int) -> tuple[list[Photo], list[Photo]]:

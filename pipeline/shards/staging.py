@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 from pipeline.errors import DatasetExistsError, PlanChangedError, StorageUnavailableError
 from pipeline.shards.durable import sync, write_whole
-from pipeline.shards.manifest import MANIFEST_FILE
+from pipeline.shards.manifest import MANIFEST_FILE, Manifest
 from pipeline.shards.plan import PLAN_FILE, changes, read_plan
 from pipeline.shards.shard_files import RECORDS_FOLDER
 from pipeline.storage.moving import remove_stored
@@ -74,6 +74,9 @@ class StagingFolder:
         # Files of shards half-written go; what is recorded stays.
         for stale in self.path.glob(".*"):
             stale.unlink(missing_ok=True)
+        # Nobody waited for its files to reach the disk: after a power failure they may be cut short.
+        if self.scratch.exists():
+            shutil.rmtree(self.scratch)
         write_whole(self.path / PLAN_FILE, json.dumps(plan, indent=1) + "\n")
 
     def publish(self, names: Collection[str]) -> None:
@@ -135,7 +138,7 @@ def is_whole(out: Path, plan: Mapping[str, Any], *, force: bool) -> bool:
     """Whether the dataset of this plan is there already.
 
     Raises `DatasetExistsError` when something else has its place, and `PlanChangedError` when it is a dataset
-    of another plan that `force` does not give up.
+    of another plan that `force` does not give up. Raises `BadDatasetError` for one that is damaged.
     """
     if not os.path.lexists(out):
         return False
@@ -145,9 +148,16 @@ def is_whole(out: Path, plan: Mapping[str, Any], *, force: bool) -> bool:
     made_from = read_plan(out)
     if made_from is None:
         raise DatasetExistsError(f"{out} exists: choose another place, or start it over with --force")
-    refuse_changes(out, made_from, plan)
+    refuse_changes(out, {"names": _names(out)} | made_from, plan)
     tidy(out)
     return True
+
+
+def _names(out: Path) -> dict[str, Any]:
+    """What plan.json says of names, from the manifest: plans of before do not say it."""
+    manifest = Manifest.load(out)
+    classes = {each.id: each.name for each in manifest.classes}
+    return {"dataset": manifest.name, "classes": classes}
 
 
 def tidy(out: Path) -> None:
@@ -170,7 +180,7 @@ def refuse_what_is_no_dataset(out: Path) -> None:
 
 
 def refuse_changes(out: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Raises `PlanChangedError` unless both plans make the same bytes."""
+    """Raises `PlanChangedError` unless both plans make the same dataset."""
     if changed := changes(before, after):
         raise PlanChangedError(
             f"{out} was begun otherwise: {'; '.join(changed)}; go back to that, or start over with --force"

@@ -13,7 +13,8 @@ from pipeline.photos.sources.base import Photo, Source
 def kills(source: Source, photo: Photo, config: PrepareConfig) -> bool:
     """Whether reading and decoding the photo ends the process that does it: a Ray task beside this one.
 
-    What it raises does not count, for it will be raised here too.
+    What it raises does not count, for it will be raised here too; but for MemoryError, which stands for an
+    end by the system.
     """
     # This runs in Ray's own workers, which have it by then.
     import ray
@@ -22,8 +23,8 @@ def kills(source: Source, photo: Photo, config: PrepareConfig) -> bool:
     attempt = ray.remote(max_retries=0, num_cpus=0)(_read_and_decode)
     try:
         ray.get(attempt.remote(source, photo, config))
-    except errors.RayTaskError:
-        return False
+    except errors.RayTaskError as error:
+        return isinstance(error.cause, MemoryError)
     except (errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError):
         return True
     return False

@@ -28,9 +28,9 @@ class Look(NamedTuple):
 def write_shards(tasks: Iterable[ShardTask], cluster: Cluster) -> Generator[Look, None, None]:
     """Writes shards on a cluster; yields what there is to see, four times a second and for every shard.
 
-    Shards come in any order; a task is taken when there is a worker for it. A shard whose worker dies is
-    tried again in another. However the iteration ends, nothing is at work any more when it has. Raises what a
-    worker raised, and `PreparationFailedError` when workers keep dying.
+    Shards come in any order; a task is taken when there is a worker for it. A shard whose worker dies, or has
+    no memory left, is tried again in another. However the iteration ends, nothing is at work any more when it
+    has. Raises what a worker raised, and `PreparationFailedError` when workers keep dying.
     """
     writers = _Writers(cluster)
     waiting = iter(tasks)
@@ -105,11 +105,17 @@ class _Writers:
         try:
             record: ShardRecord = self._ray.get(reference)
         except errors.RayTaskError as error:
-            # What the worker raised, without Ray's wrapping.
-            raise error.cause from None
+            if not isinstance(error.cause, MemoryError):
+                # What the worker raised, without Ray's wrapping.
+                raise error.cause from None
+            # As good as dead: elsewhere the system would have ended it.
+            return self._next_attempt(task)
         except (errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError):
-            return self._casualties.next_attempt(task, read_mark(task.files.mark, task.attempt))
+            return self._next_attempt(task)
         return record
+
+    def _next_attempt(self, task: ShardTask) -> ShardTask:
+        return self._casualties.next_attempt(task, read_mark(task.files.mark, task.attempt))
 
 
 def _write(task: ShardTask) -> ShardRecord:

@@ -149,7 +149,9 @@ def _samples(
         mark.at(position, len(quarantined))
         try:
             if position in task.suspects and kills(task.source, listed.photo, config):
-                raise UnusablePhotoError("kills_worker", "each process that decoded it died")
+                raise UnusablePhotoError(
+                    "kills_worker", "each process that decoded it died or had no memory left"
+                )
             pixels = square_photo(read(), config.image_size, exif=config.exif, max_pixels=config.max_pixels)
         except UnusablePhotoError as error:
             quarantined.append(QuarantinedPhoto(listed.photo.path, task.split, listed.label, *error.args))

@@ -137,9 +137,9 @@ def driver(source: Path, workers: int, out: Path) -> dict[str, float]:
     from pipeline.shards.staging import StagingFolder
 
     splits = choose_splits(open_source(SourceConfig(path=str(source))), None, None, seed=0)
-    plan = Plan.of(splits, PrepareConfig())
+    plan = Plan.of(splits, PrepareConfig(), name=source.name, class_names={})
     with StagingFolder(out) as staging:
-        staging.adopt(plan.document(), force=False)
+        staging.adopt(plan.document(), force=False, storage=None)
         preparation = Preparation(plan, staging)
         task = next(preparation.tasks())
         assert task.photos

@@ -12,7 +12,7 @@ from pipeline.errors import BadSourceError
 from pipeline.photos.files import Files
 from pipeline.photos.open_files import open_files, parent_and_name
 from pipeline.photos.sources.base import Source
-from pipeline.photos.sources.folder import FolderSource
+from pipeline.photos.sources.folder import PHOTO_ENDINGS, FolderSource
 from pipeline.photos.sources.ilsvrc import TRAIN_TAR, IlsvrcSource
 from pipeline.photos.sources.kaggle import DATA_FOLDER, KaggleSource
 from pipeline.photos.sources.named import NamedSource
@@ -31,7 +31,6 @@ _TYPE_OF_ENDING: Final[dict[str, SourceType]] = {
     PARQUET_ENDING: "parquet",
     TAR_ENDING: "webdataset",
 }
-_PHOTO_ENDINGS: Final = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"))
 
 # Enough to meet the photos, tars or tables of any usual layout; a walk through ImageNet would take minutes.
 _FOLDERS_LOOKED_INTO: Final = 20
@@ -91,7 +90,7 @@ def _type_of_folder(files: Files) -> SourceType:
     seen: set[str] = set()
     for folder, endings in _endings_by_folder(files):
         # Archives and tables beside class folders are what these were unpacked from, or describe them.
-        if folder and not _PHOTO_ENDINGS.isdisjoint(endings):
+        if folder and not PHOTO_ENDINGS.isdisjoint(endings):
             return "folder"
         seen |= endings
     if PARQUET_ENDING in seen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import ClassVar, Final
 
 from pipeline.errors import BadSourceError
@@ -12,6 +13,9 @@ from pipeline.photos.sources.base import FilesSource, Photo, in_listing_order
 from pipeline.photos.sources.class_names import is_printable, read_class_names
 
 CLASS_NAMES_FILE: Final = "classes.json"
+PHOTO_ENDINGS: Final = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"))
+_SPLITS: Final = ("train", "val")
+_BESIDE_SPLITS: Final = frozenset((*_SPLITS, "test"))
 _FORM: Final = "give a folder that holds one folder of photos per class, or train/ and val/ with such folders"
 
 
@@ -21,6 +25,7 @@ class FolderSource(FilesSource):
 
     Every file below a class folder counts as a photo of the class, whatever its name; hidden files and files
     beside the class folders do not. `classes.json` at the top may give class ids readable names.
+    What could be the one or the other is neither: classes beside a `train/` that holds folders.
     """
 
     type: ClassVar[str] = "folder"
@@ -29,7 +34,8 @@ class FolderSource(FilesSource):
         # A folder named train that holds photos rather than folders is the class of railway trains.
         if not (self.files.is_folder("train") and self.files.folders("train")):
             return {"all": self._photos("")}
-        names = [name for name in ("train", "val") if self.files.is_folder(name)]
+        self._refuse_other_classes()
+        names = [name for name in _SPLITS if self.files.is_folder(name)]
         return {name: self._photos(name) for name in names}
 
     def class_names(self) -> Mapping[str, str]:
@@ -39,6 +45,16 @@ class FolderSource(FilesSource):
 
     def read(self, photo: Photo) -> bytes:
         return self.files.read(photo.path)
+
+    def _refuse_other_classes(self) -> None:
+        others = [f"{name}/" for name in self.files.folders() if name not in _BESIDE_SPLITS]
+        in_train = (file.path for file in self.files.files("train"))
+        loose = [path for path in in_train if PurePosixPath(path).suffix.lower() in PHOTO_ENDINGS]
+        if found := [*others, *loose]:
+            raise BadSourceError(
+                f"{self.location}/train holds folders, so that it is a split, and {found[0]!r} is of none:"
+                " where train is a class, put all class folders into a folder called train; else move it away"
+            )
 
     def _photos(self, split: str) -> list[Photo]:
         return class_folder_photos(self.files, split, _FORM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Final
@@ -87,7 +88,8 @@ def _unpacked(table: ParquetTable, number: int, place: Path) -> Any:
     """The photos of a row group in a file of their own, mapped: what is read of it is what is asked for."""
     if not place.exists():
         photos = _read(table, number)
-        aside = place.with_name(f".{place.name}.{os.getpid()}")
+        # Of nodes that share the folder, processes may have the same number.
+        aside = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
         batches = pa.table({_COLUMN: photos})
         with pa.OSFile(os.fspath(aside), "wb") as file, pa.ipc.new_file(file, batches.schema) as writer:
             writer.write_table(batches)

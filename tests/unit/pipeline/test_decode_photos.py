@@ -9,6 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
+from fresh_process import run
 from PIL import Image, ImageOps
 
 from pipeline.errors import UnusablePhotoError
@@ -33,6 +34,26 @@ def reason(data: bytes, **options: int) -> str:
     with pytest.raises(UnusablePhotoError) as caught:
         square_photo(data, 32, **options)
     return caught.value.args[0]
+
+
+DECODE_WITH_LITTLE_MEMORY = """
+import pathlib, resource, sys
+from pipeline.photos.decode import square_photo
+data = pathlib.Path(sys.argv[1]).read_bytes()
+pages, _ = pathlib.Path("/proc/self/statm").read_text().split(maxsplit=1)
+size = int(pages) * resource.getpagesize() + 40 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (size, size))
+try:
+    square_photo(data, 32)
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+def test_memory_that_is_short_is_no_fault_of_the_photo(tmp_path):
+    (tmp_path / "large.png").write_bytes(saved(Image.new("L", (9000, 9000), 90), "PNG"))
+    assert run(DECODE_WITH_LITTLE_MEMORY, tmp_path / "large.png").split() == ["MemoryError"]
+    assert square_photo((tmp_path / "large.png").read_bytes(), 32).max() == 90
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (50, 33), (40, 90), (131, 100), (20, 25), (1, 7)])

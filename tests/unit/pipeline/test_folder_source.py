@@ -55,6 +55,33 @@ def test_train_and_val_are_kept_apart(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("paths", "odd"),
+    [
+        (["train/steam/1.jpg", "plane/2.jpg", "boat/3.jpg"], "boat/"),
+        (["train/a/1.jpg", "val/a/2.jpg", "validation/a/3.jpg"], "validation/"),
+        (["train/a/1.jpg", "train/2.JPG", "val/a/3.jpg"], "train/2.JPG"),
+    ],
+)
+def test_what_is_of_no_split_is_refused_beside_splits(tmp_path, paths, odd):
+    for path in paths:
+        write(tmp_path / path)
+    source = FolderSource(LocalFiles(tmp_path))
+    with pytest.raises(BadSourceError, match=f"train holds folders, .* and '{odd}' is of none: ") as caught:
+        source.listings()
+    assert "put all class folders into a folder called train" in str(caught.value)
+
+
+def test_class_called_train_may_hold_folders_among_the_classes_of_a_split(tmp_path):
+    for path in ("train/train/steam/1.jpg", "train/plane/2.jpg", "train/labels.csv", "read.me", ".git/x"):
+        write(tmp_path / path)
+    listings = FolderSource(LocalFiles(tmp_path)).listings()
+    assert [(photo.path, photo.class_id) for photo in listings["train"]] == [
+        ("train/plane/2.jpg", "plane"),
+        ("train/train/steam/1.jpg", "train"),
+    ]
+
+
 def test_folder_named_train_with_photos_in_it_is_a_class(tmp_path):
     for path in ("train/1.jpg", "plane/2.jpg"):
         write(tmp_path / path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import mmap
 import threading
 
 import psutil
@@ -23,6 +24,14 @@ def test_tensors_are_of_the_shape_and_type_asked_for():
         tensor.fill_(7)
         assert tensor.eq(7).all()
     assert HostMemory(5, (3, 4), torch.uint8).take(0).shape == (0, 3, 4)
+
+
+def test_kernel_without_huge_pages_gives_small_ones(monkeypatch):
+    # Advice that this kernel does not know, as another does not know that of huge pages.
+    monkeypatch.setattr(mmap, "MADV_HUGEPAGE", 9999)
+    with mmap.mmap(-1, 1) as page, pytest.raises(OSError, match="Invalid argument"):
+        page.madvise(mmap.MADV_HUGEPAGE)
+    assert HostMemory(5, (1000,), torch.uint8).take(5).fill_(3).eq(3).all()
 
 
 def test_memory_let_go_of_serves_the_next():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 
 import pyarrow as pa
@@ -211,6 +212,19 @@ def test_row_groups_kept_in_a_folder_are_read_from_the_file_once_whoever_asks(tm
     assert [again.read(photo) for photo in listed[:9]] == [data for _, data in photos[:9]]
     with pytest.raises(UnusablePhotoError, match="unreadable"):
         source(tmp_path / "photos").read(listed[0])
+
+
+def test_row_group_half_unpacked_elsewhere_is_left_to_who_unpacks_it(tmp_path):
+    write(tmp_path / "photos" / "a.parquet", hub_table([("x", b"x")], ["a"]))
+    hub = source(tmp_path / "photos").keeping_in(tmp_path / "kept")
+    (photo,) = hub.listings()["all"]
+    place = hub._groups._place(("a.parquet", 0))
+    # Of a process on another node that has this one's number.
+    theirs = place.with_name(f".{place.name}.{os.getpid()}")
+    theirs.write_bytes(b"half")
+    assert hub.read(photo) == b"x"
+    assert theirs.read_bytes() == b"half"
+    assert {path.name for path in place.parent.iterdir()} == {place.name, theirs.name}
 
 
 def test_folder_that_cannot_keep_row_groups_is_no_fault_of_the_photos(tmp_path):

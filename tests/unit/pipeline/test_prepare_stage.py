@@ -10,12 +10,15 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
 import numpy as np
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import PrepareConfig, SourceConfig
@@ -31,6 +34,7 @@ from pipeline.photos.sources.base import Photo
 from pipeline.shards.cluster import _temporary_folder
 from pipeline.shards.manifest import Manifest
 from pipeline.shards.prepare import prepare
+from pipeline.shards.record import ShardRecord
 from pipeline.shards.staging import StagingFolder, staging_path
 from pipeline.shards.statistics import Statistics
 from pipeline.shards.verify import verify
@@ -448,6 +452,169 @@ def test_photo_at_which_workers_were_killed_from_outside_is_stored_all_the_same(
     assert len(list(kills.iterdir())) == 2
     assert (tmp_path / "out" / "quarantine.jsonl").read_text() == ""
     assert Manifest.load(tmp_path / "out").splits["train"].num_samples == 12
+
+
+class HungrySource(DeadlySource):
+    """Photos, at some of which memory is short: the first two times, or each."""
+
+    def __init__(self, photo, hungry, tries=None):
+        super().__init__(photo, hungry)
+        self._tries = tries
+
+    def read(self, photo):
+        if photo.path in self._deadly:
+            if self._tries is None:
+                raise MemoryError
+            if len(list(self._tries.iterdir())) < 2:
+                (self._tries / str(time.monotonic_ns())).touch()
+                raise MemoryError
+        return self._photo
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_shard_at_which_memory_was_short_is_tried_again_as_if_its_worker_had_died(
+    photos, ray_here, monkeypatch, run_prepare, tmp_path, passes
+):
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    tries = tmp_path / "tries"
+    tries.mkdir()
+    photo = photos.encode(photos.pixels(1, 40, 40))
+    source = HungrySource(photo, {"a/005.jpg"}, tries if passes else None)
+    monkeypatch.setattr("pipeline.shards.prepare.open_source", lambda config: source)
+    run_prepare(tmp_path, tmp_path / "out", PrepareConfig(image_size=32, workers=1, max_quarantine=0.5))
+    lines = [json.loads(line) for line in (tmp_path / "out" / "quarantine.jsonl").read_text().splitlines()]
+    reasons = {} if passes else {"a/005.jpg": "kills_worker"}
+    assert {line["path"]: line["reason"] for line in lines} == reasons
+    assert Manifest.load(tmp_path / "out").splits["train"].num_samples == 12 - len(reasons)
+
+
+@pytest.fixture
+def table_of_two_places(photos, tmp_path):
+    """A table of 24 photos beside it and 6 below `mount`, a link that is not there yet."""
+    root = tmp_path / "source"
+    photos.write(root / "here", 8)
+    photos.write(root / "disk", 2, seed=300)
+    paths = [
+        f"{place}/{path.relative_to(root / folder)}"
+        for place, folder in (("here", "here"), ("mount", "disk"))
+        for path in sorted((root / folder).rglob("*.jpg"))
+    ]
+    rows = "".join(f"{path},{path.split('/')[1]}\n" for path in paths)
+    (root / "table.csv").write_text(f"path,label\n{rows}")
+    return root / "table.csv"
+
+
+def test_photos_that_could_not_be_read_are_read_again_once_that_was_mended(
+    table_of_two_places, run_prepare, tmp_path
+):
+    source, out = table_of_two_places, tmp_path / "out"
+    config = PrepareConfig(image_size=32, workers=1, shard_size=3, max_quarantine=0.19)
+    for _ in range(2):
+        with pytest.raises(
+            TooManyQuarantinedError, match=r"6 unreadable .*; the same command tries .* --force"
+        ):
+            run_prepare(source, out, config)
+    records = {path: ShardRecord.load(path) for path in (staging_path(out) / "records").glob("*.json")}
+    stays = {record.file for record in records.values() if not record.quarantined}
+    before = {name: (staging_path(out) / name).stat() for name in stays}
+    assert before
+    # Neither a path nor a size that is listed changes.
+    (source.parent / "mount").symlink_to("disk")
+    steps = run_prepare(source, out, config)
+    assert (steps[0].shards_done, steps[-1].quarantined) == (len(stays), 0)
+    now = {name: (out / name).stat() for name in stays}
+    assert {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in now.items()} == {
+        name: (stat.st_ino, stat.st_mtime_ns) for name, stat in before.items()
+    }
+    run_prepare(source, tmp_path / "at once", config)
+    assert contents(out) == contents(tmp_path / "at once")
+
+
+def test_shards_whose_photos_still_cannot_be_read_stay_as_they_are(
+    table_of_two_places, run_prepare, tmp_path
+):
+    out, config = tmp_path / "out", PrepareConfig(image_size=32, workers=1, shard_size=3, max_quarantine=0.5)
+    progress = prepare(SourceConfig(path=str(table_of_two_places)), out, config, name="pets")
+    while (step := next(progress)).shards_done < step.shards_total:
+        pass
+    progress.close()
+    first = run_prepare(table_of_two_places, out, config)[0]
+    assert (first.shards_done, first.quarantined) == (10, 6)
+    assert len((out / "quarantine.jsonl").read_text().splitlines()) == 6
+
+
+def test_row_groups_that_a_power_failure_cut_short_are_unpacked_again(photos, run_prepare, tmp_path):
+    images = [photos.encode(photos.pixels(number, 40, 40)) for number in range(60)]
+    table = pa.table({"image": images, "label": [number % 2 for number in range(60)]})
+    pq.write_table(table, tmp_path / "photos.parquet", row_group_size=10)
+    source, out = tmp_path / "photos.parquet", tmp_path / "out"
+    config = PrepareConfig(image_size=32, workers=1, shard_size=10)
+    progress = prepare(SourceConfig(path=str(source)), out, config, name="pets")
+    while next(progress).shards_done < 1:
+        pass
+    progress.close()
+    unpacked = list((staging_path(out) / "scratch").glob("*.arrow"))
+    assert unpacked
+    for path in unpacked:
+        path.write_bytes(path.read_bytes()[:100])
+    run_prepare(source, out, config)
+    run_prepare(source, tmp_path / "at once", config)
+    assert contents(out) == contents(tmp_path / "at once")
+
+
+def named(prepared, out, *, names=None, name="pets"):
+    """Prepares the photos with other names for their classes."""
+    source = SourceConfig(path=str(prepared.source), class_names=None if names is None else str(names))
+    return prepare(source, out, prepared.config, name=name)
+
+
+def test_names_that_cannot_be_read_are_refused_before_anything_is_written(prepared, tmp_path):
+    (tmp_path / "broken.json").write_text("{")
+    for names in ("absent.json", "broken.json"):
+        with pytest.raises(BadSourceError, match=names):
+            next(named(prepared, tmp_path / "out", names=tmp_path / names))
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.json"]
+
+
+@pytest.mark.parametrize("of_before", [False, True])
+def test_other_names_of_a_whole_dataset_are_refused(prepared, tmp_path, of_before):
+    out = tmp_path / "out"
+    shutil.copytree(prepared.path, out)
+    if of_before:
+        forget_names(out)
+    whole = contents(out)
+    (tmp_path / "names.json").write_text('{"dog": "hound", "unicorn": "of no class"}')
+    with pytest.raises(
+        PlanChangedError, match=r"the name of class 'dog' was 'dog' and is 'hound'; .*--force"
+    ):
+        list(named(prepared, out, names=tmp_path / "names.json"))
+    with pytest.raises(PlanChangedError, match=r"the dataset's name was 'pets' and is 'beasts'; .*--force"):
+        list(named(prepared, out, name="beasts"))
+    (tmp_path / "names.json").write_text('{"dog": "dog", "unicorn": "of no class"}')
+    assert list(named(prepared, out, names=tmp_path / "names.json")) == []
+    assert contents(out) == whole
+
+
+def test_preparation_begun_before_plans_had_names_goes_on(prepared, run_prepare, tmp_path):
+    out = tmp_path / "out"
+    progress = named(prepared, out)
+    while next(progress).shards_done < 2:
+        pass
+    progress.close()
+    with pytest.raises(PlanChangedError, match="the dataset's name was 'pets' and is 'beasts'"):
+        next(named(prepared, out, name="beasts"))
+    forget_names(staging_path(out))
+    assert run_prepare(prepared.source, out, prepared.config)[0].shards_done >= 2
+    assert contents(out) == contents(prepared.path)
+
+
+def forget_names(folder):
+    """Leaves the plan as it was written before it had names."""
+    plan = json.loads((folder / "plan.json").read_text())
+    del plan["names"]
+    (folder / "plan.json").write_text(json.dumps(plan))
 
 
 def test_preparation_killed_while_it_publishes_is_put_in_order_by_the_next(prepared, run_prepare, tmp_path):

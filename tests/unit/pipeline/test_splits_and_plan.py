@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +21,8 @@ from pipeline.photos.local_files import LocalFiles
 from pipeline.photos.sources.base import Photo
 from pipeline.photos.sources.class_names import name_of
 from pipeline.photos.sources.folder import FolderSource
+from pipeline.photos.sources.parquet import ParquetSource
+from pipeline.photos.sources.table import TableSource
 from pipeline.photos.sources.webdataset import WebDatasetSource
 from pipeline.shards.plan import Plan, changes
 from pipeline.shards.splits import Split, choose_splits, class_ids, fingerprint
@@ -53,7 +58,8 @@ def test_permutations_differ_by_purpose_seed_and_number():
 def plan_of(num_photos, **config):
     """The plan of two splits whose photos nobody reads."""
     photos = [Photo(f"a/{number:06d}.jpg", "a", 1) for number in range(num_photos)]
-    return Plan.of([Split("train", None, photos), Split("val", None, photos)], PrepareConfig(**config))
+    splits = [Split("train", None, photos), Split("val", None, photos)]
+    return Plan.of(splits, PrepareConfig(**config), name="planned", class_names={})
 
 
 @given(
@@ -104,15 +110,32 @@ def test_what_changed_between_two_plans_is_named():
         def __init__(self, location):
             self.location = location
 
-    before = Plan.of([Split("train", Source("/x"), photos)], PrepareConfig(seed=1)).document()
-    after = Plan.of([Split("train", Source("/y"), others)], PrepareConfig(seed=2, workers=3)).document()
+    before = Plan.of(
+        [Split("train", Source("/x"), photos)], PrepareConfig(seed=1), name="pets", class_names={"a": "ant"}
+    ).document()
+    after = Plan.of(
+        [Split("train", Source("/y"), others)],
+        PrepareConfig(seed=2, workers=3),
+        name="insects",
+        class_names={"a": "ape", "b": "bee", "yak": "yak"},
+    ).document()
     assert changes(before, before) == []
     assert changes(before, after) == [
         "source of train was /x and is /y",
         "seed was 1 and is 2",
+        "the dataset's name was 'pets' and is 'insects'",
+        "the name of class 'a' was 'ant' and is 'ape'",
+        "the name of class 'b' was 'b' and is 'bee'",
         "photos of class 'a' of train have other names or sizes",
         "class 'b' of train had 1 photos and has 2",
         "class 'c' of train has gone",
+    ]
+    # Plans of before do not say what anything is called.
+    del before["names"]
+    assert changes(before, after)[:3] == [
+        "source of train was /x and is /y",
+        "seed was 1 and is 2",
+        "photos of class 'a' of train have other names or sizes",
     ]
 
 
@@ -148,6 +171,56 @@ def test_validation_photos_come_from_one_place_only(tmp_path):
     for val, fraction in ((flat, None), (None, 0.5)):
         with pytest.raises(BadSourceError, match="come from one place"):
             choose_splits(both, val, fraction, seed=0)
+
+
+def table_of(root, *labels):
+    root.mkdir()
+    rows = "".join(f"{place}.jpg,{label}\n" for place, label in enumerate(labels))
+    (root / "table.csv").write_text(f"path,label\n{rows}")
+    return TableSource(LocalFiles(root), "table.csv")
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "ids"),
+    [
+        (range(11), [9, 0], ["00", "09"]),
+        (range(101), [7, 42], ["007", "042"]),
+        (range(10), [3], ["3"]),
+    ],
+)
+def test_numbers_of_validated_classes_are_written_as_those_of_the_trained(tmp_path, train, val, ids):
+    splits = choose_splits(
+        table_of(tmp_path / "train", *train), table_of(tmp_path / "val", *val), None, seed=0
+    )
+    assert [photo.class_id for photo in splits[1].photos] == ids
+    assert class_ids(splits) == sorted({photo.class_id for photo in splits[0].photos})
+
+
+def test_numbered_classes_of_other_forms_are_written_alike(tmp_path):
+    table = pa.table({"image": [b"x", b"y"], "label": [2, 0]})
+    names = {"info": {"features": {"label": {"names": [f"class {number}" for number in range(12)]}}}}
+    pq.write_table(
+        table.replace_schema_metadata({"huggingface": json.dumps(names)}), tmp_path / "val.parquet"
+    )
+    # The file numbers twelve classes, the table three.
+    splits = choose_splits(
+        table_of(tmp_path / "train", 0, 1, 2),
+        ParquetSource(LocalFiles(tmp_path), "val.parquet"),
+        None,
+        seed=0,
+    )
+    assert [(photo.class_id, photo.place) for photo in splits[1].photos] == [("0", 1), ("2", 0)]
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "unknown"), [(range(0, 12, 2), [2, 3], "3"), (["a", "b"], [0], "0")]
+)
+def test_number_that_is_never_trained_on_is_refused_as_it_was_written(tmp_path, train, val, unknown):
+    splits = choose_splits(
+        table_of(tmp_path / "train", *train), table_of(tmp_path / "val", *val), None, seed=0
+    )
+    with pytest.raises(BadSourceError, match=f"class '{unknown}' is in val but not in train"):
+        class_ids(splits)
 
 
 def test_validation_source_with_train_alone_is_refused(tmp_path):

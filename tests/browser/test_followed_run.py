@@ -136,47 +136,67 @@ def test_a_request_that_fails_once_is_made_again(
     expect(page.get_by_role("table", name="What befell it")).to_contain_text("a word about finished")
 
 
-def test_a_run_beside_another_is_drawn_once_however_slow_the_network(
+def test_what_a_log_says_while_the_api_is_away_is_shown_afterwards(
     scene: Scene, visit: Callable[..., Visit]
 ) -> None:
-    first, second = scene.add_run("first"), scene.add_run("second", steps=30)
+    run = scene.add_run("away")
     seen = visit(scene.api.url)
-    page = seen.go(f"#/runs/{first.id}")
-    see_lines(page, *whole(40))
-
-    def delay(route: Route) -> None:
-        page.wait_for_timeout(3000)
-        route.continue_()
-
-    page.route(f"**/runs/{second.id}/metrics?*", delay)
-    page.get_by_label("Beside it").select_option("second")
-    see_lines(
-        page, *[both for one, other in zip(whole(40), whole(30), strict=True) for both in [one + other]]
-    )
-    assert page.url.endswith(f"?with={second.id}")
+    page = seen.go(f"#/runs/{run.id}")
+    log = page.get_by_role("region", name="Log")
+    expect(log).to_contain_text("begun")
+    with seen.tolerating(OUTAGE):
+        scene.api.kill()
+        expect(page.get_by_text("does not answer")).to_be_visible()
+        run.log("said to nobody")
+        scene.api.start()
+        expect(log).to_contain_text("said to nobody")
 
 
-def test_streams_end_when_another_run_is_chosen_and_while_nobody_looks(
-    scene: Scene, visit: Callable[..., Visit]
-) -> None:
-    runs = [scene.add_run(name) for name in ("looked at", "one", "two", "three")]
-    seen = visit(scene.api.url)
+def streams_of(page: Page) -> set[str]:
+    """The streams of events that are open, of whatever runs; it changes as they do."""
     streams: set[str] = set()
-    seen.page.on("request", lambda request: "/events?" in request.url and streams.add(request.url))
+    page.on("request", lambda request: "/events?" in request.url and streams.add(request.url))
     for over in ("requestfailed", "requestfinished"):
-        seen.page.on(over, lambda request: streams.discard(request.url))
-    page = seen.go(f"#/runs/{runs[0].id}")
-    for name in ("one", "two", "three"):
-        page.get_by_label("Beside it").select_option(name)
-        see_lines(page, *[lengths * 2 for lengths in whole(40)])
-        page.wait_for_timeout(500)
-    assert {url.split("/runs/")[1].split("/")[0] for url in streams} == {runs[0].id, runs[3].id}
+        page.on(over, lambda request: streams.discard(request.url))
+    return streams
+
+
+def test_a_stream_ends_while_nobody_looks(scene: Scene, visit: Callable[..., Visit]) -> None:
+    run = scene.add_run("looked at")
+    seen = visit(scene.api.url)
+    streams = streams_of(seen.page)
+    page = seen.go(f"#/runs/{run.id}")
+    see_lines(page, *whole(40))
+    assert len(streams) == 1
     hide(page, True)
     page.wait_for_timeout(500)
     assert not streams
     hide(page, False)
     page.wait_for_timeout(4000)
-    assert len(streams) == 2
+    assert len(streams) == 1
+
+
+@pytest.mark.parametrize("leave", ["for another view", "for another tab"])
+def test_a_run_that_is_left_before_it_has_come_is_not_followed(
+    scene: Scene, visit: Callable[..., Visit], leave: str
+) -> None:
+    run = scene.add_run("slow")
+    seen = visit(scene.api.url)
+    streams = streams_of(seen.page)
+    held: list[Route] = []
+    seen.page.route(f"**/runs/{run.id}", lambda route: held.append(route))
+    page = seen.go(f"#/runs/{run.id}")
+    page.wait_for_timeout(1000)
+    if leave == "for another tab":
+        hide(page, True)
+    else:
+        page.evaluate("location.hash = '#/datasets'")
+        expect(page.get_by_role("heading", name="Datasets")).to_be_visible()
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(1000)
+    assert held
+    assert not streams
 
 
 def test_thousands_of_lines_of_a_log_are_shown_at_once(scene: Scene, visit: Callable[..., Visit]) -> None:

@@ -50,10 +50,10 @@ def record_long_run(home: RecordedHome) -> str:
 
 
 def record_short_run(
-    home: RecordedHome, dataset: str, name: str, *, warning: str, log: str, steps: int = 40
+    home: RecordedHome, dataset: str, name: str, *, warning: str, log: str, steps: int = 40, seed: int = 0
 ) -> RecordedRun:
     """Adds a run that is at work, and about which there is something to say."""
-    run = home.add_run(dataset, 2, name=name)
+    run = home.add_run(dataset, 2, name=name, seed=seed)
     run.begin()
     train(run, 1, steps)
     run.write([WarningLine(at=now(), code="of_the_tests", message=warning)])

@@ -1,12 +1,13 @@
 // One chart of lines, drawn by Plotly: hovered over, zoomed by dragging, and read out by its description.
 
-import { element } from "../parts/element.js";
+import { element, write } from "../parts/element.js";
 import { plain } from "./plain.js";
 import { colour } from "./theme.js";
 
 // No bar of buttons: the page has its own, which a keyboard reaches.
 const CONFIGURATION = { displayModeBar: false, responsive: true, doubleClick: "reset", showTips: false };
 const MARK_COLOURS = { warning: "wait", recovering: "wait", failed: "bad", interrupted: "bad" };
+const coarse = matchMedia("(pointer: coarse)");
 
 export class Chart {
   #drawn = null;
@@ -19,19 +20,26 @@ export class Chart {
   constructor(title, scale = {}) {
     this.title = title;
     this.scale = scale;
+    this.note = element("span", { hidden: true });
     this.canvas = element("div", {
       class: "chart",
       role: "img",
       "aria-label": `${title}: nothing is known yet`,
     });
-    this.element = element("figure", { class: "card" }, element("figcaption", {}, title), this.canvas);
+    this.element = element(
+      "figure",
+      { class: "card" },
+      element("figcaption", {}, title, " ", this.note),
+      this.canvas,
+    );
   }
 
   /**
-   * Shows `lines`, {name, x, y, colour, points, faint}, and `marks`, {x, kind, text}, above `axis`, Plotly's
-   * words for the horizontal one. What the reader has zoomed to stays.
+   * Shows `lines`, {name, x, y, colour, points, faint, dashed}, and `marks`, {x, kind, text}, above `axis`,
+   * Plotly's words for the horizontal one, and a `note` beside the title. What was zoomed to stays.
    */
-  async draw(plotly, { lines, marks, axis }) {
+  async draw(plotly, { lines, marks, axis, note }) {
+    write(this.note, note && `(${note})`);
     await plotly.react(this.canvas, lines.map(trace), this.#layout(marks, axis), CONFIGURATION);
     this.canvas.setAttribute("aria-label", describe(this.title, lines, marks));
     if (!this.#drawn) this.#listen(plotly);
@@ -91,7 +99,8 @@ export class Chart {
       hoverlabel: { bgcolor: sheet, bordercolor: rule, font: { color: ink }, namelength: -1 },
       showlegend: true,
       legend: { orientation: "h", x: 0, y: 1, yref: "container", yanchor: "top" },
-      dragmode: "zoom",
+      // Where a finger drags, it scrolls the page: to zoom there are buttons.
+      dragmode: coarse.matches ? false : "zoom",
       xaxis: { ...common, ...axis },
       // What was zoomed to on one kind of scale means nothing on another.
       yaxis: { ...common, ...this.scale, uirevision: this.scale.type },
@@ -101,7 +110,7 @@ export class Chart {
   }
 }
 
-function trace({ name, x, y, colour: named, points, faint }) {
+function trace({ name, x, y, colour: named, points, faint, dashed }) {
   const drawn = colour(named);
   return {
     type: "scatter",
@@ -109,10 +118,12 @@ function trace({ name, x, y, colour: named, points, faint }) {
     x,
     y,
     mode: points ? "lines+markers" : "lines",
-    line: { color: drawn, width: faint ? 1 : 1.6 },
+    line: { color: drawn, width: faint ? 1 : 1.6, dash: dashed ? "dash" : "solid" },
     opacity: faint ? 0.3 : 1,
     hoverinfo: faint ? "skip" : "all",
-    showlegend: !faint,
+    // One entry for all lines of a colour, which are shown and hidden together.
+    legendgroup: named,
+    showlegend: !faint && !dashed,
     marker: { color: drawn, size: 5 },
     connectgaps: true,
   };

@@ -1,4 +1,4 @@
-// The charts of a run, and of another beside it: one horizontal axis, which zooms in all at once.
+// The charts of a run, and of others beside it: one horizontal axis, which zooms in all at once.
 
 import { element } from "../parts/element.js";
 import { Chart } from "./chart.js";
@@ -11,19 +11,22 @@ const AXES = {
 };
 // Each mark is an element of its own: ten thousand take a second to draw, and half the memory.
 const MOST_MARKED = 200;
-const PALETTE = [
-  { main: "series-1", other: "series-2" },
-  { main: "series-3", other: "series-4" },
-];
+// By a run's place.
+const COLOURS = ["series-1", "series-2", "series-3", "series-4", "series-5", "series-6"];
 
 export class RunCharts {
   #loss = new Chart("Loss");
-  #error = new Chart("Validation error", { tickformat: ".0%", rangemode: "tozero" });
+  #error = new Chart("Validation error", {
+    tickformat: ".0%",
+    hoverformat: ".2%",
+    rangemode: "tozero",
+  });
   // Not as powers: Plotly raises exponents by a style attribute, which the page's policy refuses.
   #rate = new Chart("Learning rate", { exponentformat: "e" });
   #pace = new Chart("Images per second", { rangemode: "tozero" });
   #wait = new Chart("Share of the time that training waited for photos", {
     tickformat: ".0%",
+    hoverformat: ".1%",
     rangemode: "tozero",
   });
   #all = [this.#loss, this.#error, this.#rate, this.#pace, this.#wait];
@@ -66,8 +69,9 @@ export class RunCharts {
   }
 
   /**
-   * Draws runs, {name, history, marks, began}: the one that is looked at, and perhaps one beside it. What
-   * came while the library was on its way, or another drawing went on, is drawn after that, all at once.
+   * Draws runs, {name, place, history, marks, began}: the one that is looked at, whose place is 0, and those
+   * beside it, each in its place's colour. What came while the library was on its way, or another drawing
+   * went on, is drawn after that, all at once.
    */
   draw(runs) {
     this.#shown = runs;
@@ -87,15 +91,34 @@ export class RunCharts {
   }
 
   #pictures(runs) {
-    const common = { marks: runs.flatMap((run) => this.#marks(run)), axis: AXES[this.axis.value] };
+    const several = runs.length > 1;
+    const common = { marks: runs.flatMap((run) => this.#marks(run, several)), axis: AXES[this.axis.value] };
     this.#loss.scale = { type: this.logarithmic.checked ? "log" : "linear" };
-    const of = (lines) => runs.flatMap((run, place) => lines(run, PALETTE[place]));
+    const of = (lines) => runs.flatMap((run) => lines(run, colours(run, several)));
+    const picture = (lines, dashed) => ({
+      ...common,
+      lines,
+      note: several && dashed ? `dashed: ${dashed}` : "",
+    });
+    const column = (name) => picture(of((...run) => this.#column(name, ...run)));
     return [
-      [this.#loss, { ...common, lines: of((...run) => this.#losses(...run)) }],
-      [this.#error, { ...common, lines: of((...run) => this.#errors(...run)) }],
-      [this.#rate, { ...common, lines: of((...run) => this.#column("learning_rate", ...run)) }],
-      [this.#pace, { ...common, lines: of((...run) => this.#column("images_per_second", ...run)) }],
-      [this.#wait, { ...common, lines: of((...run) => this.#column("wait_share", ...run)) }],
+      [
+        this.#loss,
+        picture(
+          of((...run) => this.#losses(...run)),
+          "in validation",
+        ),
+      ],
+      [
+        this.#error,
+        picture(
+          of((...run) => this.#errors(...run)),
+          "top-5",
+        ),
+      ],
+      [this.#rate, column("learning_rate")],
+      [this.#pace, column("images_per_second")],
+      [this.#wait, column("wait_share")],
     ];
   }
 
@@ -108,24 +131,24 @@ export class RunCharts {
     this.#all.filter((chart) => chart !== but).forEach((chart) => chart.show(range));
   }
 
-  #losses(run, { main, other }) {
+  #losses(run, { first, second }) {
     const { name, history } = run;
     const weight = Number(this.smoothing.value);
     const [x, raw] = [this.#places(run), history.steps.loss];
-    const training = { name: `training, ${name}`, x, y: smoothed(raw, weight), colour: main };
-    const validation = { name: `validation, ${name}`, ...this.#epochs(run, "val_loss"), colour: other };
+    const training = { name: `training, ${name}`, x, y: smoothed(raw, weight), ...first };
+    const validation = { name: `validation, ${name}`, ...this.#epochs(run, "val_loss"), ...second };
     return [...(weight ? [{ ...training, y: raw, faint: true }] : []), training, validation];
   }
 
-  #errors(run, { main, other }) {
+  #errors(run, { first, second }) {
     return [
-      { name: `top-1, ${run.name}`, ...this.#epochs(run, "val_top1_error"), colour: main },
-      { name: `top-5, ${run.name}`, ...this.#epochs(run, "val_top5_error"), colour: other },
+      { name: `top-1, ${run.name}`, ...this.#epochs(run, "val_top1_error"), ...first },
+      { name: `top-5, ${run.name}`, ...this.#epochs(run, "val_top5_error"), ...second },
     ];
   }
 
-  #column(column, run, { main }) {
-    return [{ name: run.name, x: this.#places(run), y: run.history.steps[column], colour: main }];
+  #column(column, run, { first }) {
+    return [{ name: run.name, x: this.#places(run), y: run.history.steps[column], ...first }];
   }
 
   #places(run) {
@@ -139,10 +162,10 @@ export class RunCharts {
     return { x, y: epochs.map((epoch) => epoch[name]), points: epochs.length <= MOST_MARKED };
   }
 
-  #marks(run) {
+  #marks(run, several) {
     return run.marks.map(({ at, kind, text }) => ({
       kind,
-      text,
+      text: several ? `${run.name}: ${text}` : text,
       x: this.axis.value === "step" ? run.history.stepAt(at) : this.#when(run, at),
     }));
   }
@@ -150,6 +173,13 @@ export class RunCharts {
   #when({ began }, at) {
     return this.axis.value === "time" ? localTime(at) : (new Date(at) - new Date(began)) / 60_000;
   }
+}
+
+/** How the first line of a run in a chart is drawn, and the second one: alone it has a colour of its own. */
+function colours({ place }, several) {
+  const first = { colour: COLOURS[place] };
+  // Thousands of points take long to dash.
+  return { first, second: several ? { ...first, dashed: true } : { colour: COLOURS[1] } };
 }
 
 /** For those who measure the page: when so many points were on the screen, in the browser's timeline. */

@@ -1,13 +1,10 @@
-// A run that is being looked at: how it is, and its history as long as there may be more of it.
+// The run that is being looked at: how it is, and its history as long as there may be more of it.
 
-import { isOver } from "./job_state.js";
-import { nameOf } from "./run_name.js";
 import { read } from "./api.js";
-import { RunHistory } from "./run_history.js";
+import { isOver } from "./job_state.js";
+import { ShownRun } from "./shown_run.js";
 
-export class FollowedRun {
-  /** As the API answered last; null before it has. */
-  run = null;
+export class FollowedRun extends ShownRun {
   #changed;
   #closing = new AbortController();
   #hearing = null;
@@ -17,40 +14,22 @@ export class FollowedRun {
 
   /** `changed` is called whenever its history has more to show. */
   constructor(id, changed) {
-    this.history = new RunHistory(id);
+    super(id);
     this.#changed = changed;
     // A browser opens six connections to a server: pages that nobody looks at leave them to others.
     const hide = () => document.hidden && this.#hearing?.abort();
     document.addEventListener("visibilitychange", hide, { signal: this.#closing.signal });
   }
 
-  get name() {
-    return nameOf(this.run);
-  }
-
-  /** When it began, or was asked for. */
-  get began() {
-    return this.run.attempts[0]?.started_at ?? this.run.created_at;
-  }
-
-  /** What befell it, and the attempts after its first, in the order of time. */
-  get marks() {
-    const again = this.run.attempts.slice(1);
-    const began = again.map(({ number, started_at: at }) => ({
-      at,
-      kind: "attempt",
-      text: `attempt ${number} began`,
-    }));
-    return [...this.history.marks, ...began].sort((one, other) => one.at.localeCompare(other.at));
-  }
-
   /** Brings it up to date, as long as not all is known; throws what keeps it from that. */
   async refresh() {
-    this.run = await read(`runs/${this.history.id}`);
+    this.run = await read(`runs/${this.id}`);
+    // It may have been left meanwhile, or the page hidden: nobody would end what is begun now.
+    if (this.#closing.signal.aborted) return;
     const over = isOver(this.run.state);
     const heardAll = over && this.#heardAttempts === this.run.attempts.length;
     if (heardAll && this.#isWhole) return;
-    if (!this.#hearing && !heardAll) this.#hear(this.run.attempts.length);
+    if (!this.#hearing && !heardAll && !document.hidden) this.#hear(this.run.attempts.length);
     if (await this.history.catchUp({ needed: over })) this.#changed();
     this.#isWhole = over && heardAll;
     const trouble = this.#trouble;

@@ -9,7 +9,10 @@ const MOST_POINTS = 20_000;
 const PAGE = 10_000;
 // The server goes through all of a run's file each time: a long one is asked for the less often.
 const REST_PER_READING = 10;
-const KINDS = ["state", "epoch", "warning", "log", "end"];
+const KINDS = ["state", "epoch", "warning", "end"];
+// What has happened comes at once; a stream that has nothing more of that does not say so.
+const LULL_MILLISECONDS = 1500;
+const EPOCH_FIGURES = ["epoch", "step", "at", "train_loss", "val_loss", "val_top1_error", "val_top5_error"];
 
 // What a reader of a curve wants to know of: the rest of the states is how every run goes.
 const BEFALLS = {
@@ -22,7 +25,7 @@ const BEFALLS = {
 export class RunHistory {
   /** Columns by step: what was measured at the logged ones. */
   steps = emptyColumns();
-  /** {step, at, train_loss, val_loss, val_top1_error, val_top5_error} of each validated epoch, in order. */
+  /** Of each validated epoch, in order, its EPOCH_FIGURES. */
   epochs = [];
   /** {at, kind, text}: faults, ends, warnings. */
   marks = [];
@@ -36,6 +39,11 @@ export class RunHistory {
 
   constructor(id) {
     this.id = id;
+  }
+
+  /** The epochs as columns, like the steps. */
+  get epochColumns() {
+    return Object.fromEntries(EPOCH_FIGURES.map((name) => [name, this.epochs.map((epoch) => epoch[name])]));
   }
 
   get lastStep() {
@@ -60,12 +68,37 @@ export class RunHistory {
 
   /** Follows what befalls the run until it is over; calls `changed` whenever there is more. */
   async listen(signal, changed) {
-    const kinds = KINDS.map((kind) => `kind=${kind}`).join("&");
-    for await (const told of events(`runs/${this.id}/events?${kinds}`, this.#lastId, signal)) {
+    // Of its log a stream tells what comes from now on, and this may not be the first one.
+    this.logHasGrown = true;
+    for await (const told of this.#events([...KINDS, "log"], signal)) {
       told.forEach((event) => this.#hear(event));
       changed();
     }
     this.logHasGrown = true;
+  }
+
+  /** Hears what has befallen a run at work until now; what comes late is heard the next time. */
+  async hearSoFar(signal) {
+    const lull = new AbortController();
+    const wait = () => setTimeout(() => lull.abort(), LULL_MILLISECONDS);
+    // There is something to tell of every run.
+    let timer = this.#lastId && wait();
+    try {
+      for await (const told of this.#events(KINDS, AbortSignal.any([signal, lull.signal]))) {
+        told.forEach((event) => this.#hear(event));
+        clearTimeout(timer);
+        timer = wait();
+      }
+    } catch (error) {
+      if (!lull.signal.aborted) throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #events(kinds, signal) {
+    const query = kinds.map((kind) => `kind=${kind}`).join("&");
+    return events(`runs/${this.id}/events?${query}`, this.#lastId, signal);
   }
 
   async #read() {

@@ -1,22 +1,27 @@
-// One run: its curves as they grow, what befell it, its checkpoints and its log.
+// One run: its curves as they grow, those of others beside them, what befell it, its checkpoints and its log.
 
 import { RunCharts } from "../charts/run_charts.js";
 import { onThemeChange } from "../charts/theme.js";
 import { read, send } from "../data/api.js";
 import { FollowedRun } from "../data/followed_run.js";
 import { isOver } from "../data/job_state.js";
+import { distinctNames, nameOf } from "../data/run_name.js";
+import { RunsBeside } from "../data/runs_beside.js";
 import { actionButton } from "../parts/action.js";
+import { Beside } from "../parts/beside.js";
+import { CsvButtons } from "../parts/csv_buttons.js";
 import { confirmed } from "../parts/dialog.js";
+import { Differences } from "../parts/differences.js";
 import { element, Facts, write } from "../parts/element.js";
 import { bytes, count, decimal, duration, moment, percent } from "../parts/figures.js";
 import { Log } from "../parts/log.js";
 import { publish, RunActions } from "../parts/run_actions.js";
-import { nameOf } from "../data/run_name.js";
 import { State } from "../parts/state.js";
 import { Table } from "../parts/table.js";
 
-const OTHER_RUNS = 100;
 const LOG_LINES = 500;
+// What comes in the address goes out in others.
+const RUN_ID = /^[\w-]+$/;
 
 export class RunView {
   #charts = new RunCharts();
@@ -35,7 +40,7 @@ export class RunView {
     "Top-5 error",
     "Best top-1 error",
   ]);
-  #compare = element("select");
+  #differences = new Differences();
   #attempts = new Table(
     "Attempts",
     ["#Attempt", "Began", "Ended", "Outcome", "Why"],
@@ -47,12 +52,13 @@ export class RunView {
   #log = new Log();
   #id;
   #followed;
-  #beside = null;
+  #others;
+  #beside;
+  #figures;
   #say;
   #signal;
   #actions;
   #delete;
-  #others = null;
   #toDraw = true;
   #frame = 0;
 
@@ -63,10 +69,11 @@ export class RunView {
     this.#followed = new FollowedRun(id, () => this.#drawSoon());
     this.#actions = new RunActions({ say, signal, changed: () => this.refresh() });
     this.#delete = actionButton("Delete", (meanwhile) => this.#remove(meanwhile), say, { hidden: true });
-    this.#compare.addEventListener("change", () => this.#layBeside(this.#compare.value));
-    this.#compare.addEventListener("focus", () => (this.#others = null));
+    const others = query.getAll("with").filter((other) => RUN_ID.test(other) && other !== id);
+    this.#others = new RunsBeside(others, () => this.#showOthers());
+    this.#beside = new Beside(id, this.#others);
+    this.#figures = new CsvButtons(this.#followed);
     this.element = this.#layout(id);
-    if (query.get("with")) this.#layBeside(query.get("with"));
     onThemeChange(() => this.#drawSoon(), signal);
     signal.addEventListener("abort", () => this.#close());
   }
@@ -78,15 +85,20 @@ export class RunView {
   }
 
   async refresh() {
-    const followed = [this.#followed.refresh(), this.#beside?.refresh()];
-    const settled = await Promise.allSettled(followed);
+    const trouble = await this.#followed.refresh().then(
+      () => null,
+      (error) => error,
+    );
     if (this.#signal.aborted) return;
     if (this.#followed.run) this.#fill(this.#followed.run);
     if (this.#toDraw) await this.#draw();
-    await this.#offerOthers();
+    // Not waited for: what keeps the others back is not to slow this one down.
+    this.#others.refresh();
     if (this.#followed.history.logHasGrown) await this.#readLog();
-    const trouble = settled.find(({ status }) => status === "rejected");
-    if (trouble) throw trouble.reason;
+    if (this.#others.runs.length) await this.#followed.readSettings();
+    this.#differences.show(this.#laid());
+    await this.#beside.refresh();
+    if (trouble) throw trouble;
   }
 
   #layout(id) {
@@ -109,11 +121,13 @@ export class RunView {
       element(
         "div",
         { class: "controls" },
-        element("label", {}, "Beside it ", this.#compare),
         element("a", { href: `#/filters/${id}` }, "Its filters"),
         element("a", { href: `#/start?like=${id}` }, "Start another like it"),
+        this.#figures.element,
       ),
+      this.#beside.element,
       this.#charts.element,
+      this.#differences.element,
       section("Attempts", this.#attempts.element),
       section("What befell it", this.#marks.element),
       section("Checkpoints", this.#checkpoints.element),
@@ -189,9 +203,9 @@ export class RunView {
     if (!this.#followed.history.isRead || this.#signal.aborted) return;
     this.#toDraw = false;
     try {
-      const runs = [this.#followed, this.#beside].filter((followed) => followed?.history.isRead);
+      this.#figures.update();
       this.#marks.show(this.#followed.marks.map(({ at, text }) => [moment(at), text]));
-      await this.#charts.draw(runs);
+      await this.#charts.draw(this.#laid());
     } catch (error) {
       this.#toDraw = true;
       throw error;
@@ -210,26 +224,23 @@ export class RunView {
     }
   }
 
-  /** Lists the runs that can be laid beside this one: at first, and anew when the reader goes to choose. */
-  async #offerOthers() {
-    if (this.#others) return;
-    const { items } = await read(`runs?limit=${OTHER_RUNS}`);
-    this.#others = items.filter(({ id }) => id !== this.#id);
-    const beside = this.#beside?.run;
-    const missing = beside && !this.#others.some(({ id }) => id === beside.id) ? [beside] : [];
-    const options = [...this.#others, ...missing].map((run) =>
-      element("option", { value: run.id }, nameOf(run)),
-    );
-    this.#compare.replaceChildren(element("option", { value: "" }, "no other run"), ...options);
-    this.#compare.value = beside?.id ?? "";
+  /** The run and those beside it, as far as there is anything to show of them, under names of their own. */
+  #laid() {
+    const runs = [this.#followed, ...this.#others.runs].filter(({ history }) => history.isRead);
+    const names = distinctNames(runs);
+    return runs.map(({ place = 0, run, history, marks, began, settings }, index) => {
+      return { name: names[index], place, run, history, marks, began, settings };
+    });
   }
 
-  #layBeside(id) {
-    history.replaceState(null, "", `#/runs/${this.#id}${id ? `?with=${id}` : ""}`);
-    this.#beside?.close();
-    this.#beside = id ? new FollowedRun(id, () => this.#drawSoon()) : null;
-    this.#toDraw = true;
-    this.refresh().catch((error) => this.#say(error.message));
+  #showOthers() {
+    if (this.#signal.aborted) return;
+    const query = new URLSearchParams(this.#others.ids.map((id) => ["with", id])).toString();
+    history.replaceState(null, "", `#/runs/${this.#id}${query && `?${query}`}`);
+    this.#beside.show();
+    this.#differences.show(this.#laid());
+    this.#drawSoon();
+    this.#others.refresh();
   }
 
   async #showResolved() {
@@ -249,7 +260,7 @@ export class RunView {
   #close() {
     cancelAnimationFrame(this.#frame);
     this.#followed.close();
-    this.#beside?.close();
+    this.#others.close();
     this.#charts.close();
   }
 }

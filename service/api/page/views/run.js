@@ -4,7 +4,7 @@ import { RunCharts } from "../charts/run_charts.js";
 import { onThemeChange } from "../charts/theme.js";
 import { read, send } from "../data/api.js";
 import { FollowedRun } from "../data/followed_run.js";
-import { isOver } from "../data/job_state.js";
+import { isOver, isTraining } from "../data/job_state.js";
 import { distinctNames, nameOf } from "../data/run_name.js";
 import { RunsBeside } from "../data/runs_beside.js";
 import { actionButton } from "../parts/action.js";
@@ -144,6 +144,7 @@ export class RunView {
   #fill(run) {
     const { id, state, reason, failure, spec, progress } = run;
     const { step, total_steps: total } = progress;
+    const goesOn = isTraining(state);
     const about = [
       id,
       spec.dataset,
@@ -161,8 +162,8 @@ export class RunView {
     this.#facts.show({
       Step: total ? `${count(step)} / ${count(total)}` : count(step),
       Epoch: count(progress.epoch),
-      "Images/s": count(progress.images_per_second),
-      "Time left": isOver(state) ? count(null) : duration(progress.eta_seconds),
+      "Images/s": count(goesOn || isOver(state) ? progress.images_per_second : null),
+      "Time left": duration(goesOn ? progress.eta_seconds : null),
       Loss: decimal(progress.loss),
       "Top-1 error": percent(progress.val_top1_error),
       "Top-5 error": percent(progress.val_top5_error),
@@ -181,13 +182,8 @@ export class RunView {
   }
 
   #checkpoint({ name, step, size_bytes: size }) {
-    const act = () =>
-      publish(this.#followed.run, name, this.#signal).catch((error) => this.#say(error.message));
-    const button = element(
-      "button",
-      { type: "button", "aria-label": `Publish ${name}`, onclick: act },
-      "Publish",
-    );
+    const act = () => publish(this.#followed.run, name, this.#signal);
+    const button = actionButton("Publish", act, this.#say, { "aria-label": `Publish ${name}` });
     return [name, count(step), bytes(size), button];
   }
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import ClassVar, Final
 
 from pipeline.errors import BadSourceError
-from pipeline.photos.files import Files
+from pipeline.photos.files import File, Files
 from pipeline.photos.sources.base import FilesSource, Photo, in_listing_order
 from pipeline.photos.sources.class_names import is_printable, read_class_names
 
 CLASS_NAMES_FILE: Final = "classes.json"
 PHOTO_ENDINGS: Final = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"))
 _SPLITS: Final = ("train", "val")
-_BESIDE_SPLITS: Final = frozenset((*_SPLITS, "test"))
+# Beside splits lie tests, and what machines leave: some of it nobody else may look into.
+_BESIDE_SPLITS: Final = frozenset((*_SPLITS, "test", "lost+found", "__MACOSX"))
 _FORM: Final = "give a folder that holds one folder of photos per class, or train/ and val/ with such folders"
 
 
@@ -47,17 +49,22 @@ class FolderSource(FilesSource):
         return self.files.read(photo.path)
 
     def _refuse_other_classes(self) -> None:
-        others = [f"{name}/" for name in self.files.folders() if name not in _BESIDE_SPLITS]
-        in_train = (file.path for file in self.files.files("train"))
-        loose = [path for path in in_train if PurePosixPath(path).suffix.lower() in PHOTO_ENDINGS]
-        if found := [*others, *loose]:
+        folders = (name for name in self.files.folders() if name not in _BESIDE_SPLITS)
+        others = (f"{name}/" for name in folders if any(map(_is_photo, self.files.files_below(name))))
+        loose = (file.path for file in self.files.files("train") if _is_photo(file))
+        if (found := next(chain(others, loose), None)) is not None:
             raise BadSourceError(
-                f"{self.location}/train holds folders, so that it is a split, and {found[0]!r} is of none:"
-                " where train is a class, put all class folders into a folder called train; else move it away"
+                f"{self.location}/train holds folders, so that it is a split, and {found!r} is of none: where"
+                " train is a class, put all class folders into a folder called train; else move it away, or"
+                " name each split by itself: SOURCE/train, and --val SOURCE/val"
             )
 
     def _photos(self, split: str) -> list[Photo]:
         return class_folder_photos(self.files, split, _FORM)
+
+
+def _is_photo(file: File) -> bool:
+    return PurePosixPath(file.path).suffix.lower() in PHOTO_ENDINGS
 
 
 def class_folder_photos(files: Files, folder: str, form: str) -> list[Photo]:

@@ -73,7 +73,8 @@ def test_what_is_of_no_split_is_refused_beside_splits(tmp_path, paths, odd):
 
 
 def test_class_called_train_may_hold_folders_among_the_classes_of_a_split(tmp_path):
-    for path in ("train/train/steam/1.jpg", "train/plane/2.jpg", "train/labels.csv", "read.me", ".git/x"):
+    others = ("train/labels.csv", "read.me", ".git/x", "annotations/1.xml", "lost+found/1.jpg")
+    for path in ("train/train/steam/1.jpg", "train/plane/2.jpg", *others):
         write(tmp_path / path)
     listings = FolderSource(LocalFiles(tmp_path)).listings()
     assert [(photo.path, photo.class_id) for photo in listings["train"]] == [

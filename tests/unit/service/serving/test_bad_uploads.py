@@ -170,6 +170,7 @@ def test_uploads_beyond_the_room_are_refused_and_room_comes_back(
     published: Classifier, settings: Settings, serve: Serve, photo: Paint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(body_room, "ROOM_BYTES", 0)
+    monkeypatch.setattr(body, "BODY_SECONDS", 600)
     app = create_app(settings)
     with serve(app) as url, httpx.Client(base_url=url, timeout=60) as http:
         with closing(begin(url, settings.max_upload_bytes)) as connection:

@@ -15,6 +15,7 @@ from recorded_training import record_short_run
 from visit import Visit
 
 from service.client import Client
+from service.domain.events import EventKind
 from service.domain.state import JobState
 
 pytestmark = pytest.mark.browser
@@ -267,7 +268,8 @@ def test_figures_are_saved_as_the_api_tells_them(
             told = client.runs.metrics(run.id, limit=STEPS)
         else:
             run.move_to(JobState.STOPPED)
-            told = [event.data for event in client.runs.events(run.id) if event.kind == "epoch"]
+            events = client.runs.events(run.id)
+            told = [{"at": event.at, **event.data} for event in events if event.kind is EventKind.EPOCH]
     assert len(rows) == STEPS
     for row, line in zip(rows, told, strict=True):
         assert {name: type(line[name])(value) for name, value in row.items()} == {

@@ -7,6 +7,8 @@ import { colour } from "./theme.js";
 // No bar of buttons: the page has its own, which a keyboard reaches.
 const CONFIGURATION = { displayModeBar: false, responsive: true, doubleClick: "reset", showTips: false };
 const MARK_COLOURS = { warning: "wait", recovering: "wait", failed: "bad", interrupted: "bad" };
+const HEIGHT = 260;
+const NAME_HEIGHT = 24;
 const coarse = matchMedia("(pointer: coarse)");
 
 export class Chart {
@@ -40,7 +42,9 @@ export class Chart {
    */
   async draw(plotly, { lines, marks, axis, note }) {
     write(this.note, note && `(${note})`);
-    await plotly.react(this.canvas, lines.map(trace), this.#layout(marks, axis), CONFIGURATION);
+    const traces = lines.map(trace);
+    const named = traces.filter(({ showlegend }) => showlegend).length;
+    await plotly.react(this.canvas, traces, this.#layout(marks, axis, named), CONFIGURATION);
     this.canvas.setAttribute("aria-label", describe(this.title, lines, marks));
     if (!this.#drawn) this.#listen(plotly);
   }
@@ -79,7 +83,7 @@ export class Chart {
     });
   }
 
-  #layout(marks, axis) {
+  #layout(marks, axis, named) {
     const [ink, quiet, rule, sheet] = ["ink", "quiet", "rule", "sheet"].map(colour);
     const common = {
       gridcolor: rule,
@@ -90,7 +94,8 @@ export class Chart {
       uirevision: axis.title.text,
       // Columns grow where they are: that they are other than before, only this says.
       datarevision: ++this.#revision,
-      height: 260,
+      // A run alone has two names at most, which take one line of the legend.
+      height: HEIGHT + NAME_HEIGHT * Math.max(0, named - 2),
       margin: { l: 56, r: 12, t: 30, b: 40 },
       paper_bgcolor: "transparent",
       plot_bgcolor: "transparent",

@@ -5,6 +5,8 @@ import { isOver } from "./job_state.js";
 import { ShownRun } from "./shown_run.js";
 
 export class FollowedRun extends ShownRun {
+  /** The first one among those that are shown. */
+  place = 0;
   #changed;
   #closing = new AbortController();
   #hearing = null;

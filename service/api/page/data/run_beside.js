@@ -33,7 +33,7 @@ export class RunBeside extends ShownRun {
     try {
       this.run = await read(`runs/${this.id}`);
       const over = isOver(this.run.state);
-      await Promise.all([this.#hear(over), this.history.catchUp({ needed: over }), this.readSettings()]);
+      await Promise.all([this.#hear(over), this.history.catchUp({ needed: over }), this.readResolved()]);
       this.#isWhole = over;
     } finally {
       this.#rested = performance.now() + PAUSE_MILLISECONDS;

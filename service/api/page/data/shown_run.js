@@ -1,15 +1,14 @@
-// A run as charts and tables show it: how it is, how it went, and the settings it was made with.
+// A run as charts and tables show it: how it is, how it went, and what it was made with.
 
 import { read, Refusal } from "./api.js";
 import { RunHistory } from "./run_history.js";
 import { nameOf } from "./run_name.js";
-import { flatSettings } from "./settings.js";
 
 export class ShownRun {
   /** As the API answered last; null before it has. */
   run = null;
-  /** Its settings by their dotted paths; null before `readSettings`, and where its folder has lost them. */
-  settings = null;
+  /** The run made complete; null before `readResolved`, and where its folder has lost it. */
+  resolved = null;
   #reading = null;
 
   constructor(id) {
@@ -40,17 +39,17 @@ export class ShownRun {
     return [...this.history.marks, ...began].sort((one, other) => one.at.localeCompare(other.at));
   }
 
-  /** Reads its settings, once: they stay as they were when it was made. */
-  readSettings() {
-    return (this.#reading ??= this.#readSettings().catch((error) => {
+  /** Reads what it was made complete to, once: that stays as it is. */
+  readResolved() {
+    return (this.#reading ??= this.#readResolved().catch((error) => {
       this.#reading = null;
       throw error;
     }));
   }
 
-  async #readSettings() {
+  async #readResolved() {
     try {
-      this.settings = flatSettings(await read(`runs/${this.id}/resolved`));
+      this.resolved = await read(`runs/${this.id}/resolved`);
     } catch (error) {
       if (!(error instanceof Refusal && error.status === 404)) throw error;
     }

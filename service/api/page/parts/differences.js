@@ -1,6 +1,6 @@
 // What differs between runs that are laid beside each other: their latest figures, and their settings.
 
-import { differing } from "../data/settings.js";
+import { differing, flatSettings } from "../data/settings.js";
 import { element } from "./element.js";
 import { count, decimal, percent } from "./figures.js";
 import { Table } from "./table.js";
@@ -19,7 +19,7 @@ export class Differences {
   #body = element("div");
   element = element("section", { hidden: true }, element("h2", {}, "What differs"), this.#body);
 
-  /** Shows runs, {name, run, settings}, a column for each; nothing where there is one alone. */
+  /** Shows runs, {name, run, resolved}, a column for each; nothing where there is one alone. */
   show(runs) {
     this.element.hidden = runs.length < 2;
     if (this.element.hidden) return;
@@ -29,8 +29,9 @@ export class Differences {
       ...runs.map(({ run }) => of(run)),
     ]);
     // Of one whose settings are lost nobody can say in what it differs.
-    const known = runs.flatMap(({ settings }) => settings ?? []);
-    const settings = differing(known).map((path) => [path, ...runs.map((run) => text(run.settings?.[path]))]);
+    const flat = runs.map(({ resolved }) => resolved && flatSettings(resolved));
+    const known = flat.filter(Boolean);
+    const settings = differing(known).map((path) => [path, ...flat.map((each) => text(each?.[path]))]);
     this.#table.show([...figures, ...settings]);
   }
 

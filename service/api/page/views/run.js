@@ -5,13 +5,9 @@ import { onThemeChange } from "../charts/theme.js";
 import { read, send } from "../data/api.js";
 import { FollowedRun } from "../data/followed_run.js";
 import { isOver, isTraining } from "../data/job_state.js";
-import { distinctNames, nameOf } from "../data/run_name.js";
-import { RunsBeside } from "../data/runs_beside.js";
+import { nameOf } from "../data/run_name.js";
 import { actionButton } from "../parts/action.js";
-import { Beside } from "../parts/beside.js";
-import { CsvButtons } from "../parts/csv_buttons.js";
 import { confirmed } from "../parts/dialog.js";
-import { Differences } from "../parts/differences.js";
 import { element, Facts, write } from "../parts/element.js";
 import { bytes, count, decimal, duration, moment, percent } from "../parts/figures.js";
 import { Log } from "../parts/log.js";
@@ -40,7 +36,9 @@ export class RunView {
     "Top-5 error",
     "Best top-1 error",
   ]);
-  #differences = new Differences();
+  #choice = element("div", { class: "beside" });
+  #files = element("span");
+  #differences = element("div");
   #attempts = new Table(
     "Attempts",
     ["#Attempt", "Began", "Ended", "Outcome", "Why"],
@@ -52,9 +50,9 @@ export class RunView {
   #log = new Log();
   #id;
   #followed;
-  #others;
   #beside;
-  #figures;
+  #comparison = null;
+  #hasFailed = false;
   #say;
   #signal;
   #actions;
@@ -69,10 +67,7 @@ export class RunView {
     this.#followed = new FollowedRun(id, () => this.#drawSoon());
     this.#actions = new RunActions({ say, signal, changed: () => this.refresh() });
     this.#delete = actionButton("Delete", (meanwhile) => this.#remove(meanwhile), say, { hidden: true });
-    const others = query.getAll("with").filter((other) => RUN_ID.test(other) && other !== id);
-    this.#others = new RunsBeside(others, () => this.#showOthers());
-    this.#beside = new Beside(id, this.#others);
-    this.#figures = new CsvButtons(this.#followed);
+    this.#beside = query.getAll("with").filter((other) => RUN_ID.test(other) && other !== id);
     this.element = this.#layout(id);
     onThemeChange(() => this.#drawSoon(), signal);
     signal.addEventListener("abort", () => this.#close());
@@ -92,12 +87,8 @@ export class RunView {
     if (this.#signal.aborted) return;
     if (this.#followed.run) this.#fill(this.#followed.run);
     if (this.#toDraw) await this.#draw();
-    // Not waited for: what keeps the others back is not to slow this one down.
-    this.#others.refresh();
     if (this.#followed.history.logHasGrown) await this.#readLog();
-    if (this.#others.runs.length) await this.#followed.readSettings();
-    this.#differences.show(this.#laid());
-    await this.#beside.refresh();
+    if (this.#followed.history.isRead) await this.#compare();
     if (trouble) throw trouble;
   }
 
@@ -123,11 +114,11 @@ export class RunView {
         { class: "controls" },
         element("a", { href: `#/filters/${id}` }, "Its filters"),
         element("a", { href: `#/start?like=${id}` }, "Start another like it"),
-        this.#figures.element,
+        this.#files,
       ),
-      this.#beside.element,
+      this.#choice,
       this.#charts.element,
-      this.#differences.element,
+      this.#differences,
       section("Attempts", this.#attempts.element),
       section("What befell it", this.#marks.element),
       section("Checkpoints", this.#checkpoints.element),
@@ -199,9 +190,8 @@ export class RunView {
     if (!this.#followed.history.isRead || this.#signal.aborted) return;
     this.#toDraw = false;
     try {
-      this.#figures.update();
       this.#marks.show(this.#followed.marks.map(({ at, text }) => [moment(at), text]));
-      await this.#charts.draw(this.#laid());
+      await this.#charts.draw(this.#comparison?.runs ?? [this.#followed]);
     } catch (error) {
       this.#toDraw = true;
       throw error;
@@ -220,23 +210,39 @@ export class RunView {
     }
   }
 
-  /** The run and those beside it, as far as there is anything to show of them, under names of their own. */
-  #laid() {
-    const runs = [this.#followed, ...this.#others.runs].filter(({ history }) => history.isRead);
-    const names = distinctNames(runs);
-    return runs.map(({ place = 0, run, history, marks, began, settings }, index) => {
-      return { name: names[index], place, run, history, marks, began, settings };
-    });
+  /** Lays others beside it, with all that is for this brought in by now: the run itself is drawn before. */
+  async #compare() {
+    if (!this.#comparison) {
+      const { Comparison } = await this.#load();
+      if (this.#signal.aborted) return;
+      if (!this.#comparison)
+        this.#lay(new Comparison(this.#followed, this.#beside, (ids) => this.#drawWith(ids)));
+    }
+    await this.#comparison.refresh();
   }
 
-  #showOthers() {
-    if (this.#signal.aborted) return;
-    const query = new URLSearchParams(this.#others.ids.map((id) => ["with", id])).toString();
+  async #load() {
+    try {
+      // One that did not come is asked for again by an address that has not failed.
+      return await import(`../parts/comparison.js${this.#hasFailed ? `?again=${Date.now()}` : ""}`);
+    } catch (error) {
+      this.#hasFailed = true;
+      console.warn(error);
+      throw new Error("A part of this page could not be loaded");
+    }
+  }
+
+  #lay(comparison) {
+    this.#comparison = comparison;
+    this.#choice.append(comparison.choice);
+    this.#files.append(comparison.files);
+    this.#differences.append(comparison.differences);
+  }
+
+  #drawWith(others) {
+    const query = new URLSearchParams(others.map((id) => ["with", id])).toString();
     history.replaceState(null, "", `#/runs/${this.#id}${query && `?${query}`}`);
-    this.#beside.show();
-    this.#differences.show(this.#laid());
     this.#drawSoon();
-    this.#others.refresh();
   }
 
   async #showResolved() {
@@ -256,7 +262,7 @@ export class RunView {
   #close() {
     cancelAnimationFrame(this.#frame);
     this.#followed.close();
-    this.#others.close();
+    this.#comparison?.close();
     this.#charts.close();
   }
 }

@@ -222,6 +222,20 @@ def test_a_list_of_runs_that_fails_keeps_nothing_else_back(scene: Scene, visit: 
         expect(boxes).to_have_count(1)
 
 
+def test_a_part_of_the_page_that_did_not_come_is_asked_for_again(
+    scene: Scene, visit: Callable[..., Visit]
+) -> None:
+    run, other = scene.add_run("looked at"), scene.add_run("other")
+    seen = visit(scene.api.url)
+    seen.page.route("**/parts/comparison.js", lambda route: route.abort())
+    with seen.tolerating(CUT_OFF):
+        page = seen.go(f"#/runs/{run.id}?with={other.id}")
+        see_runs(page, "looked at")
+        expect(page.locator("#message")).to_contain_text("could not be loaded")
+        see_runs(page, "looked at", "other")
+    expect(page.locator("#message")).to_be_empty()
+
+
 def test_runs_of_one_name_are_told_apart(scene: Scene, visit: Callable[..., Visit]) -> None:
     one, other = scene.add_run("same"), scene.add_run("same")
     page = visit(scene.api.url).go(f"#/runs/{one.id}?with={other.id}")

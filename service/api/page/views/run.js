@@ -88,8 +88,8 @@ export class RunView {
     if (this.#followed.run) this.#fill(this.#followed.run);
     if (this.#toDraw) await this.#draw();
     if (this.#followed.history.logHasGrown) await this.#readLog();
-    if (this.#followed.history.isRead) await this.#compare();
     if (trouble) throw trouble;
+    if (this.#followed.history.isRead) await this.#compare();
   }
 
   #layout(id) {

@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 # What the browser says of a server that is gone, or going.
 OUTAGE: Final = (
-    r"net::ERR_(CONNECTION_|EMPTY_RESPONSE|INCOMPLETE_CHUNKED|NETWORK_IO|SOCKET)|status of 50[234]"
+    r"net::ERR_(CONNECTION_|CONTENT_LENGTH_MISMATCH|EMPTY_RESPONSE|INCOMPLETE_CHUNKED|NETWORK_IO|SOCKET)"
+    r"|status of 50[234]"
 )
 # So long without a word between page and server, a view has all that it asked for; it asks again later.
 _QUIET_SECONDS: Final = 0.4

@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from service.domain.job import Job
 
 _STEP: Final = re.compile(rb'"step":\s*(\d+)')
-# Reading so much takes a millisecond.
+# How far before what is asked for a reading may begin.
 _BYTES_APART: Final = 2**18
 
 

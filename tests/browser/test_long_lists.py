@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -107,6 +108,23 @@ def test_going_through_the_runs_of_the_filters_by_keyboard_stays_where_it_is(
         expect(page).not_to_have_url(before)
     expect(page.get_by_role("img")).to_have_count(0)
     expect(page.get_by_text("This run has left no pictures yet")).to_be_visible()
+
+
+def test_a_picture_that_comes_after_another_run_was_chosen_stands_for_no_other(
+    long: Long, visit: Callable[..., Visit]
+) -> None:
+    seen = visit(long.url)
+    held: list[Route] = []
+    seen.page.route(f"**/runs/{long.oldest}/filters/1/*", lambda route: held.append(route))
+    with seen.page.expect_request(f"**/runs/{long.oldest}/filters/1/*"):
+        page = seen.go(f"#/filters/{long.oldest}")
+    newest = long.runs[f"run {RUNS - 1}"]
+    newest.draw_filters(1)
+    page.get_by_label("Run").select_option(newest.id)
+    expect(page).to_have_url(re.compile(newest.id))
+    for route in held:
+        route.continue_()
+    expect(page.get_by_role("img", name="Kernels of tower 1 at step 1")).to_be_visible()
 
 
 def test_filters_of_a_run_that_is_older_than_all_listed_are_shown(

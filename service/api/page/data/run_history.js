@@ -7,7 +7,7 @@ const FIRST_POINTS = 10_000;
 // Days of training: more than a chart can show.
 const MOST_POINTS = 20_000;
 const PAGE = 10_000;
-// The server goes through all of a run's file each time: a long one is asked for the less often.
+// For points spread over a run the server reads all of its file: a long one is asked for the less often.
 const REST_PER_READING = 10;
 const KINDS = ["state", "epoch", "warning", "end"];
 // What has happened comes at once; a stream that has nothing more of that does not say so.

@@ -63,7 +63,10 @@ export class FiltersView {
       const others = this.#run.options.length > 0;
       return write(this.#about, others ? "There is no such run." : "No run has been started yet.");
     }
-    const { items } = await read(`runs/${this.#run.value}/filters`);
+    const run = this.#run.value;
+    const { items } = await read(`runs/${run}/filters`);
+    // The reader may have turned to another one meanwhile.
+    if (this.#run.value !== run) return;
     this.#offer(items);
     await this.#show();
   }
@@ -113,7 +116,7 @@ export class FiltersView {
     // While the pictures of one step are on their way only the newest of all others waits for its turn.
     if (this.#drawing) return;
     this.#drawing = true;
-    for (let settled = true; settled && this.#at.step !== this.#shown && !this.#signal.aborted;)
+    for (let settled = true; settled && this.#at && this.#at.step !== this.#shown && !this.#signal.aborted;)
       settled = await this.#draw(this.#at);
     this.#drawing = false;
   }
@@ -125,12 +128,14 @@ export class FiltersView {
   /** Resolves to whether there is no more to be had of a step: else the next refresh asks again. */
   async #draw({ step, towers }) {
     this.#layOut(towers);
-    const path = `runs/${this.#run.value}/filters/${step}`;
+    const run = this.#run.value;
+    const path = `runs/${run}/filters/${step}`;
     const settled = await Promise.all(
       this.#towers.map((picture, tower) =>
         picture.show(`${path}/${tower}`, `Kernels of tower ${tower} at step ${step}`),
       ),
     );
+    if (this.#run.value !== run) return true;
     if (settled.includes(false)) return this.#at.step !== step;
     this.#shown = step;
     return true;

@@ -27,7 +27,10 @@ def report(
     figures: Mapping[str, float],
     targets: Mapping[str, Target],
 ) -> int:
-    """Prints medians and spreads of all contenders and the verdict on each figure; gives the exit code."""
+    """Prints medians and spreads of all contenders, and the verdict on each figure; gives the exit code.
+
+    A figure that has no target is told beside the others.
+    """
     rows = [
         {"name": name, figure: median(turns, figure), "spread": spread(turns, figure)}
         for name, turns in contenders.items()
@@ -38,11 +41,15 @@ def report(
         low, high = row["spread"]
         line = f"{row['name']:44} {figure:30} {row[figure]:16,.2f}  ({low:,.2f} to {high:,.2f})"
         print(line, file=sys.stderr)
-    held = {name: verdict(value, targets[name]) for name, value in figures.items()}
+    held = {name: verdict(value, targets[name]) for name, value in figures.items() if name in targets}
+    beside = {name: value for name, value in figures.items() if name not in targets}
     for name, each in held.items():
         mark = "held" if each["held"] else "NOT HELD"
         print(f"{name:44} {each['value']:16,.2f}  target {each['target']:<14,} {mark}", file=sys.stderr)
-    print(json.dumps({"benchmark": benchmark, "machine": machine(), "rows": rows, "held": held}))
+    for name, value in beside.items():
+        print(f"{name:44} {value:16,.2f}  no target", file=sys.stderr)
+    told = {"benchmark": benchmark, "machine": machine(), "rows": rows, "held": held, "beside": beside}
+    print(json.dumps(told))
     return 0 if all(each["held"] for each in held.values()) else 1
 
 

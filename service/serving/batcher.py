@@ -38,14 +38,16 @@ class Batcher:
     """Answers photos that are decoded, from its own threads.
 
     `more_coming` says whether photos are still being decoded. One thread at a time gathers a batch of them;
-    when no more are coming, what waits is divided among all that are idle.
+    when no more are coming, what waits is divided among all that are idle. Who was at work last is woken
+    first: torch's helpers of one thread stay awake for a while, and would keep those of another from a core.
     """
 
     def __init__(self, limits: BatchLimits, more_coming: Callable[[], bool], workers: int = 1) -> None:
         self._limits = limits
         self._more_coming = more_coming
         self._changing = threading.Lock()
-        self._arrived = threading.Condition(self._changing)
+        # The threads that stand idle, each at its own condition: who was at work last is the last.
+        self._idle: list[threading.Condition] = []
         self._enough = threading.Condition(self._changing)
         self._waiting: deque[AskedPhoto] = deque()
         self._gathering = False
@@ -64,7 +66,7 @@ class Batcher:
             self._waiting.append(photo)
             # Whoever gathers is not woken for every photo: that would take longer than a small network.
             if not self._gathering:
-                self._arrived.notify()
+                self._wake_one()
             elif self._has_enough():
                 self._enough.notify()
 
@@ -72,7 +74,7 @@ class Batcher:
         """Returns when what was taken is answered."""
         with self._changing:
             self._closed = True
-            self._arrived.notify_all()
+            self._wake_one()
         for thread in self._threads:
             thread.join()
 
@@ -93,15 +95,21 @@ class Batcher:
         while True:
             while self._gathering or not self._waiting:
                 if self._closed and not self._waiting:
-                    self._arrived.notify()
+                    self._wake_one()
                     return None
-                self._arrived.wait()
+                woken = threading.Condition(self._changing)
+                self._idle.append(woken)
+                woken.wait()
             self._gather()
             batch = self._take_together()
             if self._waiting:
-                self._arrived.notify()
+                self._wake_one()
             if batch:
                 return batch
+
+    def _wake_one(self) -> None:
+        if self._idle:
+            self._idle.pop().notify()
 
     def _gather(self) -> None:
         """Waits for photos that are being decoded, no longer than the first may wait."""

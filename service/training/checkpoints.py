@@ -27,7 +27,7 @@ from pipeline.errors import PipelineError, StorageUnavailableError
 from pipeline.storage.local_folder import LocalFolder
 from pipeline.storage.moving import remove_stored, store_folder
 from pipeline.storage.node_cache import NodeCache
-from service.domain.job_folder import JobFolder, checkpoint_name
+from service.domain.job_folder import JobFolder, checkpoint_name, step_of
 from service.errors import CheckpointUnseenError
 from service.training.agreement import Agreement
 from service.training.filters import RunFilters
@@ -62,10 +62,10 @@ class RunCheckpoints:
         self.epoch_loss = NO_STEPS
         """That of the epoch that is being trained, saved with every checkpoint in it."""
 
-    @property
-    def newest(self) -> str | None:
-        """The name of the newest checkpoint, if there is one."""
-        return next(reversed(self._folder.checkpoint_names()), None)
+    def newest_before(self, step: int) -> str | None:
+        """The name of the newest checkpoint of an earlier step, if there is one."""
+        names = self._folder.checkpoint_names()
+        return next((name for name in reversed(names) if step_of(name) < step), None)
 
     def resume(self, agreement: Agreement, patience_seconds: float = 120.0) -> CheckpointRecord | None:
         """Puts the training where rank 0's newest checkpoint left it; without one it starts at the start.
@@ -132,9 +132,10 @@ class RunCheckpoints:
 
     def _place_of_newest(self) -> tuple[int, int]:
         """Its step and its epoch. No checkpoint is of step 0."""
-        if self.newest is None:
+        names = self._folder.checkpoint_names()
+        if not names:
             return 0, 0
-        record = CheckpointRecord.load(self._folder.checkpoints / self.newest)
+        record = CheckpointRecord.load(self._folder.checkpoints / names[-1])
         return record.step, record.epoch
 
     def _shows(self, folder: Path, epoch: int) -> bool:

@@ -108,7 +108,9 @@ class Session:
             except DivergedError as error:
                 at = error.step, error.learning_rate, error.loss
                 self._tell_of_written(wait=True)
-                raise DivergedError(*at, self._checkpoints.newest) from error
+                # One of this very step has the weights that gave this loss.
+                good = self._checkpoints.newest_before(self._trainer.step)
+                raise DivergedError(*at, good) from error
             if line is None:
                 self._save(needed=True)
                 return

@@ -6,6 +6,7 @@ import asyncio
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import numpy as np
@@ -28,7 +29,7 @@ class Brightness:
         self.replicas = [self] * workers
         self.batch_sizes: list[int] = []
         self.alone: list[bool] = []
-        self.threads: set[str] = set()
+        self.threads: Counter[str] = Counter()
         self.may_go_on = threading.Event()
         self.may_go_on.set()
 
@@ -37,7 +38,7 @@ class Brightness:
     ) -> NDArray[np.float32]:
         assert self.may_go_on.wait(BATCHES_WAIT_SECONDS)
         self.batch_sizes.append(len(photos_NSS3))
-        self.threads.add(threading.current_thread().name)
+        self.threads[threading.current_thread().name] += 1
         self.alone.append(alone)
         values_N = photos_NSS3[:, 0, 0, 0].astype(np.float32)
         if question is Question.EMBEDDING:
@@ -303,3 +304,17 @@ def test_a_worker_is_told_whether_it_is_alone() -> None:
 
     within(BatchLimits(), work, workers=2)
     assert sorted(model.alone) == [False, True, True]
+
+
+def test_photos_that_come_one_by_one_are_answered_by_one_worker() -> None:
+    model = Brightness(workers=3)
+
+    async def work(batcher: Asking) -> None:
+        for value in range(40):
+            await batcher.ask(model, [photo(value)], Question.ONE_VIEW)
+            # The worker has time to stand idle again, if not always on a machine with much else to do.
+            await asyncio.sleep(0.01)
+
+    within(BatchLimits(), work, workers=3)
+    assert model.alone == [True] * 40
+    assert max(model.threads.values()) >= 30

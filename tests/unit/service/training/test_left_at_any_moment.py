@@ -185,3 +185,19 @@ def test_a_validation_whose_loss_is_no_number_ends_the_run_as_diverged_and_leave
         assert error.last_checkpoint is None
         assert folder.checkpoint_names() == []
     assert lines(folder, "epoch") == []
+
+
+def test_a_checkpoint_of_the_weights_that_gave_no_number_is_not_the_last_good_one(
+    dataset: Path, tmp_path: Path, run_on: RunOn
+) -> None:
+    folder, run = run_on(tmp_path, dataset, "quick", every_steps=1, **COURSE)
+    with pytest.raises(KilledError):
+        list(session_of(folder, run, killed_at(FORWARDS.index("step 2"))).epochs())
+    recipe = run.recipe.model_copy(update={"learning_rate": 1e25})
+    ruined = run.model_copy(update={"recipe": recipe})
+    for _ in range(2):
+        with pytest.raises(DivergedError) as caught:
+            list(session_of(folder, ruined).epochs())
+        assert caught.value.step == 3
+        assert folder.checkpoint_names() == ["step-00000001", "step-00000002"]
+        assert caught.value.last_checkpoint == "step-00000001"

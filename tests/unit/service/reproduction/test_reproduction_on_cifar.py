@@ -12,7 +12,7 @@ from service.reproduction.claims import CLAIMS
 from service.reproduction.experiment import Experiment
 from service.reproduction.photos import PhotoSelection, prepare_photos
 
-ARCHIVE = Path(__file__).parents[4] / "shared" / "data" / "cifar10.tar.xz"
+ARCHIVE = Path(__file__).parents[5] / "shared" / "data" / "cifar10.tar.xz"
 
 
 @pytest.mark.shared_data

@@ -13,7 +13,7 @@ from service.domain.events import EventKind
 from service.domain.job import Job
 from service.errors import StorageUnavailableError
 from service.operations.advance import Signs
-from service.store.jobs import JobEdit
+from service.store.job_edit import JobEdit
 
 log = structlog.get_logger()
 

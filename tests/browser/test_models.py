@@ -22,7 +22,7 @@ from service.client import ApiError, Client
 from service.domain.indexing import INDEX_FOLDER
 from service.domain.state import JobState
 from service.operations.indexing import IndexOperations
-from service.store.jobs import JobEdit
+from service.store.job_edit import JobEdit
 from service.store.models import ModelStore
 
 pytestmark = pytest.mark.browser

@@ -10,8 +10,21 @@ from typing import Any
 import pytest
 from kubernetes_objects import Objects, Pod
 
+from service.settings import Settings
+
 Services = dict[str, dict[str, Any]]
 NAMES = ("postgres", "ray-head", "ray-worker", "serving", "api")
+# Of .env or the shell, for which an overlay on Kubernetes has its ConfigMap.
+SETTINGS = {
+    "serving": {
+        "TANDEM_DEFAULT_MODEL",
+        "TANDEM_MAX_PIXELS",
+        "TANDEM_MAX_UPLOAD_BYTES",
+        "TANDEM_REQUEST_SECONDS",
+        "TANDEM_SERVING_PROCESSES",
+    },
+    "api": {"TANDEM_CORS_ORIGINS", "TANDEM_MAX_UPLOAD_BYTES", "TANDEM_REQUESTS_PER_SECOND"},
+}
 UNITS = {"Mi": 2**20, "Gi": 2**30, "mb": 2**20, "m": 2**20, "gb": 2**30, "g": 2**30}
 
 
@@ -112,7 +125,7 @@ def test_object_storage_is_told_by_a_secret_where_there_is_one(
     base: Objects, compose: Services, name: str
 ) -> None:
     passed_on = {variable for variable, value in compose[name]["environment"].items() if value is None}
-    assert passed_on == {
+    assert passed_on - SETTINGS.get(name, set()) == {
         "TANDEM_STORAGE",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -126,6 +139,20 @@ def test_object_storage_is_told_by_a_secret_where_there_is_one(
     # Not in memory, and not the mount itself: a cache is a folder of the user's own.
     mount, _, _ = base.get("ConfigMap", "tandem")["data"]["TANDEM_CACHE"].rpartition("/")
     assert pod.mounted(mount)["emptyDir"] == {}
+
+
+@pytest.mark.parametrize("name", ["serving", "api"])
+def test_settings_of_the_server_reach_it_by_their_own_names(
+    base: Objects, compose: Services, name: str
+) -> None:
+    environment = compose[name]["environment"]
+    assert {variable for variable in SETTINGS[name] if environment.get(variable, "set") is None} == SETTINGS[
+        name
+    ]
+    assert {
+        variable.removeprefix("TANDEM_").lower() for variable in SETTINGS[name]
+    } <= Settings.model_fields.keys()
+    assert {"configMapRef": {"name": "tandem"}} in base.pods[name].container["envFrom"]
 
 
 def test_the_database_is_reached_with_the_password_it_was_made_with(base: Objects, compose: Services) -> None:

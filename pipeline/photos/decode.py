@@ -15,6 +15,7 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffI
 
 from pipeline.config import ExifOrientation
 from pipeline.errors import UnusablePhotoError
+from pipeline.photos.jpeg_scans import MAX_SCANS, has_too_many_scans
 from pipeline.photos.orientation import AS_STORED, Turn, turn_of, turn_of_jpeg
 
 MAX_PIXELS: Final = 100_000_000
@@ -52,13 +53,17 @@ def square_photo(
     palette and 16-bit photos become RGB; what is transparent becomes white; of an animation or of several
     pictures, the first counts. With `exif="apply"` the photo is turned as its EXIF orientation says;
     otherwise its pixels stay as they are stored, as ImageNet's users have them.
-    Raises `UnusablePhotoError` with the reason `empty`, `not_an_image`, `corrupt`, `too_many_pixels` or
-    `unsupported_pixels`, and MemoryError. A JPEG without its end marker is corrupt: nothing tells that its
-    pixels are whole.
+    Raises `UnusablePhotoError` with the reason `empty`, `not_an_image`, `corrupt`, `too_many_pixels`,
+    `too_many_scans` or `unsupported_pixels`, and MemoryError. A JPEG without its end marker is corrupt:
+    nothing tells that its pixels are whole.
     """
     if not data:
         raise UnusablePhotoError("empty", "the file has no bytes")
-    square = _decode_jpeg(data, size, exif, max_pixels) if data.startswith(b"\xff\xd8") else None
+    square = None
+    if data.startswith(b"\xff\xd8"):
+        if has_too_many_scans(data):
+            raise UnusablePhotoError("too_many_scans", f"a JPEG of more than {MAX_SCANS} scans")
+        square = _decode_jpeg(data, size, exif, max_pixels)
     if square is None:
         square = _decode_with_pillow(data, size, exif, max_pixels)
     return _resample(square, size)

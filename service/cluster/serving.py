@@ -20,6 +20,9 @@ CONNECT_SECONDS = 5.0
 # Loading the full network and classifying ten views of many photos, on a CPU that trains beside it.
 ANSWER_SECONDS = 120.0
 PING_SECONDS = 5.0
+# Less than the five for which serving keeps a connection that is idle: one that it closes while a request is
+# on the way would fail that request.
+KEPT_SECONDS = 2.0
 ASKED_TOGETHER = 8
 
 
@@ -34,9 +37,12 @@ class ServingClient:
         self._replicas = Replicas(base_url)
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         # The serving process is a neighbour: a proxy for the wider network has no business in between.
-        self._http = httpx.Client(base_url=base_url, timeout=timeout, trust_env=False)
+        kept = httpx.Limits(keepalive_expiry=KEPT_SECONDS)
+        self._http = httpx.Client(base_url=base_url, timeout=timeout, limits=kept, trust_env=False)
         # How many requests may wait is the serving process's own decision, and it says so with a 503.
-        unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=64)
+        unlimited = httpx.Limits(
+            max_connections=None, max_keepalive_connections=64, keepalive_expiry=KEPT_SECONDS
+        )
         self._async_http = httpx.AsyncClient(timeout=timeout, limits=unlimited, trust_env=False)
 
     def ping(self) -> None:

@@ -90,7 +90,12 @@ async def _all_answers(photos: Sequence[AskedPhoto]) -> list[NDArray[np.float32]
     if len(photos) == 1:
         # What most requests have, without what gathering costs.
         return [await photos[0].answer]
-    return await asyncio.gather(*(photo.answer for photo in photos))
+    try:
+        return await asyncio.gather(*(photo.answer for photo in photos))
+    finally:
+        # Where one is refused, nobody waits for the others: room is made for them no more.
+        for photo in photos:
+            photo.answer.cancel()
 
 
 def _milliseconds(seconds: float) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.classifier import Classifier
 from model.errors import BadCheckpointError
@@ -45,14 +46,13 @@ class LoadedModel:
         except StoredFileDamagedError as error:
             raise BadCheckpointError(str(folder), str(error)) from error
         published = next(iter(classifiers.values())).published
-        size = published.image_size
-        grey_1SS3 = np.full((1, size, size, 3), 128, dtype=np.uint8)
+        photos_4SS3 = _trial_photos(published.image_size)
         threads_alone = {}
         for device, classifier in classifiers.items():
             # The first answer also takes the memory that the others use again.
-            if not np.isfinite(classifier.probabilities(grey_1SS3)).all():
+            if not np.isfinite(classifier.probabilities(photos_4SS3)).all():
                 raise BadCheckpointError(str(folder), "its weights give probabilities that are not numbers")
-            threads_alone[device] = fastest_threads(classifier, grey_1SS3) if device == "cpu" else 1
+            threads_alone[device] = fastest_threads(classifier, photos_4SS3[:1]) if device == "cpu" else 1
         batch_photos = metrics.batch_photos.labels(published.name, str(published.version))
         replicas = [
             Replica(classifiers[device].twin(), batch_photos, threads_alone[device]) for device in workers
@@ -88,6 +88,13 @@ class LoadedModel:
     def has_index_open(self) -> bool:
         """Whether the index can be had at once: it may have to be fetched first."""
         return self._index is not None
+
+
+def _trial_photos(size: int) -> NDArray[np.uint8]:
+    """Grey, black, white and noise: from some, weights that have grown too large still give numbers."""
+    photos_4SS3 = np.random.default_rng(0).integers(0, 256, (4, size, size, 3), dtype=np.uint8)
+    photos_4SS3[:3] = np.array([128, 0, 255], dtype=np.uint8)[:, None, None, None]
+    return photos_4SS3
 
 
 def _not_indexed(published: PublishedModel) -> NotIndexedError:

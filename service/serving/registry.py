@@ -32,6 +32,8 @@ class ModelRegistry:
         self._metrics = metrics
         self._kept = kept
         self._models: OrderedDict[tuple[str, int], asyncio.Task[LoadedModel]] = OrderedDict()
+        # One at a time: while it is read, a model takes its memory twice.
+        self._reading = asyncio.Lock()
 
     async def get(self, name: str, version: int) -> LoadedModel:
         """A version, loaded once however many ask at once.
@@ -42,23 +44,36 @@ class ModelRegistry:
         loading = self._models.get(key)
         if loading is None:
             folder = self._store.folder(name, version)
-            loading = asyncio.create_task(self.load(folder))
-            self._models[key] = loading
+            loading = self._models[key] = asyncio.create_task(self._keep(key, folder))
         self._models.move_to_end(key)
-        while len(self._models) > self._kept:
-            self._models.popitem(last=False)
-        self._metrics.models_loaded.set(len(self._models))
-        try:
-            # Who asks may go away; the others still want the model.
-            return await asyncio.shield(loading)
-        except Exception:
-            if self._models.get(key) is loading:
-                del self._models[key]
-                self._metrics.models_loaded.set(len(self._models))
-            raise
+        # Who asks may go away; the others still want the model.
+        return await asyncio.shield(loading)
 
     async def load(self, folder: Path) -> LoadedModel:
         """Reads a published model, or a candidate, in a thread of its own; nobody else is given it."""
+        async with self._reading:
+            return await self._read(folder)
+
+    async def _keep(self, key: tuple[str, int], folder: Path) -> LoadedModel:
+        try:
+            async with self._reading:
+                self._make_room()
+                return await self._read(folder)
+        except BaseException:
+            del self._models[key]
+            raise
+        finally:
+            self._metrics.models_loaded.set(len(self._models))
+
+    def _make_room(self) -> None:
+        """Lets the least recently used go, those in production after all others."""
+        loaded = [key for key, loading in self._models.items() if loading.done()]
+        if len(loaded) >= self._kept:
+            loaded.sort(key=set(self._store.in_production()).__contains__)
+            for key in loaded[: len(loaded) - self._kept + 1]:
+                del self._models[key]
+
+    async def _read(self, folder: Path) -> LoadedModel:
         model = await asyncio.to_thread(LoadedModel.read, folder, self._workers, self._metrics)
         log.info("model_loaded", folder=str(folder))
         return model

@@ -6,6 +6,7 @@ import base64
 import binascii
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,9 +15,11 @@ from pydantic import ValidationError
 
 from service.domain.open_inference import InferRequest, InputTensor, OutputTensor, TensorParameters
 from service.errors import FieldProblem, InvalidSpecError
+from service.serving.breadth import refuse_broad
 
 # What precedes each element of BYTES.
 _LENGTH: Final = struct.Struct("<I")
+_MOST_DIGITS: Final = 20
 
 
 class Inference(NamedTuple):
@@ -29,11 +32,14 @@ class Inference(NamedTuple):
 def read_request(body: bytes, header_length: str | None) -> Inference:
     """From a body, of which the first `header_length` bytes are JSON where it is not all JSON.
 
-    Raises `InvalidSpecError` naming what is wrong.
+    Raises `InvalidSpecError` naming what is wrong, and `PayloadTooLargeError` for a document with far more in
+    it than photos.
     """
     json_bytes = len(body) if header_length is None else _parsed(header_length, len(body))
+    document = body[:json_bytes]
+    refuse_broad(document)
     try:
-        request = InferRequest.model_validate_json(body[:json_bytes])
+        request = InferRequest.model_validate_json(document)
     except ValidationError as error:
         problems = [
             FieldProblem(".".join(map(str, entry["loc"])) or "body", entry["msg"]) for entry in error.errors()
@@ -42,13 +48,16 @@ def read_request(body: bytes, header_length: str | None) -> Inference:
     (tensor,) = request.inputs
     photos = _photos(tensor, body[json_bytes:])
     if len(photos) != tensor.shape[0]:
-        raise _refusal(f"shape is {tensor.shape}, but there are {len(photos)} photos")
+        there = "more" if len(photos) > tensor.shape[0] else len(photos)
+        raise _refusal(f"shape is {tensor.shape}, but there are {there} photos")
     return Inference(request, photos)
 
 
 def _parsed(header_length: str, body_bytes: int) -> int:
-    if not header_length.isdecimal() or int(header_length) > body_bytes:
-        problem = f"{header_length!r} is no number of bytes of a body of {body_bytes}"
+    # Of thousands of digits int() makes no number.
+    is_number = header_length.isdecimal() and len(header_length) <= _MOST_DIGITS
+    if not is_number or int(header_length) > body_bytes:
+        problem = f"{header_length[:_MOST_DIGITS]!r} is no number of bytes of a body of {body_bytes}"
         raise InvalidSpecError([FieldProblem("Inference-Header-Content-Length", problem)])
     return int(header_length)
 
@@ -61,7 +70,8 @@ def _photos(tensor: InputTensor, raw: bytes) -> list[bytes]:
         return [_decoded(place, text) for place, text in enumerate(tensor.data)]
     if size != len(raw):
         raise _refusal(f"binary_data_size is {size}, but {len(raw)} bytes follow the JSON")
-    return list(_elements(raw))
+    # One more than there should be is enough to refuse them.
+    return list(islice(_elements(raw), tensor.shape[0] + 1))
 
 
 def _decoded(place: int, text: str) -> bytes:

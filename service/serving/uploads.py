@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import math
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from python_multipart import FormParser
@@ -13,6 +15,10 @@ from python_multipart.multipart import File, parse_options_header
 
 from service.domain.classification import MAX_PHOTOS
 from service.errors import FieldProblem, InvalidSpecError, PayloadTooLargeError
+from service.serving.breadth import refuse_broad
+
+# Fields of other names are left out, but looking at each takes time.
+_MOST_PARTS: Final = 4 * MAX_PHOTOS
 
 
 class _Instance(BaseModel):
@@ -32,7 +38,7 @@ def photos_in(body: bytes, content_type: str | None) -> list[bytes]:
 
     The content type is asked only where a form's parts end; a JSON document is known by its brace. Raises
     `InvalidSpecError` for a form or a document that is not as it should be, and `PayloadTooLargeError` for
-    more than `MAX_PHOTOS`.
+    more than `MAX_PHOTOS`, or far more that is none.
     """
     if content_type and content_type.lower().startswith("multipart/form-data"):
         return _from_form(body, content_type)
@@ -43,9 +49,15 @@ def photos_in(body: bytes, content_type: str | None) -> list[bytes]:
 
 def _from_form(body: bytes, content_type: str) -> list[bytes]:
     files: list[File] = []
+    parts = itertools.count(1)
     ends: list[bool] = []
 
+    def on_part(_: object) -> None:
+        if next(parts) > _MOST_PARTS:
+            raise PayloadTooLargeError(f"a form of more than {_MOST_PARTS} parts: send photos in several")
+
     def on_file(file: File) -> None:
+        on_part(file)
         if file.field_name == b"file":
             _refuse_more_than(MAX_PHOTOS, len(files) + 1)
             files.append(file)
@@ -54,7 +66,7 @@ def _from_form(body: bytes, content_type: str) -> list[bytes]:
     try:
         parser = FormParser(
             "multipart/form-data",
-            on_field=None,
+            on_field=on_part,
             on_file=on_file,
             on_end=lambda: ends.append(True),
             boundary=parameters.get(b"boundary"),
@@ -76,6 +88,7 @@ def _content(file: File) -> bytes:
 
 
 def _from_document(body: bytes) -> list[bytes]:
+    refuse_broad(body)
     try:
         document = _Instances.model_validate_json(body)
     except ValidationError as error:

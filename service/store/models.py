@@ -144,8 +144,10 @@ class ModelStore:
 
         Raises `ConflictError` while an alias names it.
         """
-        folder = self.folder(name, version)
+        self.folder(name, version)
         with alone_in(self._root / name):
+            # Another may have removed it meanwhile.
+            folder = self.folder(name, version)
             naming = sorted(
                 alias for alias, named in self._read_aliases(name).items() if named.version == version
             )

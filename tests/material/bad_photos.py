@@ -131,6 +131,13 @@ def damaged_jpeg() -> bytes:
     return patched(data, (data.index(b"\xff\xda") + len(data)) // 2, b"\xff\x00" * 8)
 
 
+def jpeg_of_scans(scans: int) -> bytes:
+    """A progressive one, whose last scan comes again and again."""
+    data = saved(smooth(), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + last * (scans - data.count(b"\xff\xda")) + data[-2:]
+
+
 REFUSED: Final[dict[str, tuple[Callable[[], bytes], str]]] = {
     "nothing": (lambda: b"", "empty"),
     "one byte": (lambda: b"\xff", "not_an_image"),
@@ -167,6 +174,7 @@ REFUSED: Final[dict[str, tuple[Callable[[], bytes], str]]] = {
     "PPM bomb": (lambda: b"P6 60000 60000 255\n" + bytes(100), "too_many_pixels"),
     "TIFF bomb": (lambda: tiff_with({256: 60_000, 257: 60_000}), "too_many_pixels"),
     "WebP bomb": (lambda: webp_of_canvas(16_383), "too_many_pixels"),
+    "JPEG of too many scans": (lambda: jpeg_of_scans(101), "too_many_scans"),
     "TIFF of floats": (lambda: saved(Image.new("F", (8, 8)), "TIFF"), "unsupported_pixels"),
     "TIFF of 32-bit integers": (lambda: saved(Image.new("I", (8, 8)), "TIFF"), "unsupported_pixels"),
     "TIFF of 16 bits whose 0 is white": (

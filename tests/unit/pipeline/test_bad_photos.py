@@ -13,6 +13,7 @@ from bad_photos import (
     SIZE,
     animation,
     gif_with_giant_second_picture,
+    jpeg_of_scans,
     mpo_whose_second_picture_breaks_off,
     png_chunk,
     saved,
@@ -133,6 +134,17 @@ def test_longest_jpeg_there_can_be_is_used(width, height, progressive):
     assert outcome(data, max_pixels=width * height - 1) == "too_many_pixels"
 
 
+def test_scans_are_counted_where_a_jpeg_has_them_and_nowhere_else():
+    comment = b"\xff\xfe" + struct.pack(">H", 402) + b"\xff\xda\x00\x02" * 100
+    hundred = jpeg_of_scans(100)
+    assert outcome(hundred[:2] + comment + hundred[2:] + b"\xff\xda\x00\x02" * 1000) == "used"
+    # A marker that libjpeg finds behind bytes that mean nothing.
+    assert outcome(hundred[:2] + b"stray" + jpeg_of_scans(101)[2:]) == "too_many_scans"
+    every_component_apart = saved(smooth(), "JPEG").replace(b"\xff\xda\x00\x0c\x03", b"\xff\xda\x00\x0c\x01")
+    again = every_component_apart[every_component_apart.index(b"\xff\xda") : -2]
+    assert outcome(every_component_apart[:-2] + again * 100 + b"\xff\xd9") == "too_many_scans"
+
+
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM"])
 def test_limit_of_pixels_holds_in_every_format(form):
     data = saved(smooth(40, 50), form)
@@ -212,5 +224,8 @@ def test_photo_with_flipped_bytes_is_decoded_or_refused_and_nothing_else(name):
         damaged = bytearray(data)
         for place in rng.integers(0, len(data), 3):
             damaged[place] = rng.integers(256)
-        reasons = {"used", "corrupt", "not_an_image", "too_many_pixels", "unsupported_pixels"}
+        reasons = {
+            *("used", "corrupt", "not_an_image"),
+            *("too_many_pixels", "too_many_scans", "unsupported_pixels"),
+        }
         assert outcome(bytes(damaged)) in reasons

@@ -11,8 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import uvicorn
 
-from service.cluster import replicas
+from service.cluster import replicas, serving
 from service.cluster.replicas import Replicas
 from service.cluster.serving import ServingClient
 from service.errors import ServingUnreachableError
@@ -168,3 +169,7 @@ def test_a_name_that_means_nothing_is_said() -> None:
     with pytest.raises(ServingUnreachableError, match="no-such-host"):
         client.make_ready("flowers", 1)
     client.close()
+
+
+def test_a_connection_is_let_go_before_serving_closes_it() -> None:
+    assert uvicorn.Config("serving").timeout_keep_alive > serving.KEPT_SECONDS

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from service.domain.job import Job
 from service.errors import NotFoundError
 from service.operations.models import ModelOperations
 from service.serving.asked_photo import Question
+from service.serving.loaded_model import LoadedModel
 from service.serving.metrics import ServingMetrics
 from service.serving.registry import ModelRegistry
 from service.serving.replica import Replica
@@ -43,6 +46,47 @@ def test_the_one_unused_for_longest_is_let_go(three_versions: ModelStore) -> Non
         first = await registry.get("colours", 1)
         second = await registry.get("colours", 2)
         assert await registry.get("colours", 1) is first
+        await registry.get("colours", 3)
+        assert await registry.get("colours", 1) is first
+        assert await registry.get("colours", 2) is not second
+
+    asyncio.run(ask())
+
+
+def test_versions_asked_for_at_once_are_read_one_by_one_and_no_more_are_kept(
+    three_versions: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, most = 0, 0
+    read = LoadedModel.read
+
+    def watched(folder: Path, workers: Sequence[str], metrics: ServingMetrics) -> LoadedModel:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        try:
+            return read(folder, workers, metrics)
+        finally:
+            reading -= 1
+
+    monkeypatch.setattr(LoadedModel, "read", watched)
+    metrics = ServingMetrics()
+
+    async def ask() -> None:
+        registry = ModelRegistry(three_versions, ["cpu"], metrics, kept=1)
+        found = await asyncio.gather(*(registry.get("colours", version) for version in (1, 2, 3, 1, 2, 3)))
+        assert [model.published.version for model in found] == [1, 2, 3, 1, 2, 3]
+
+    asyncio.run(ask())
+    assert most == 1
+    assert metrics.registry.get_sample_value("tandem_models_loaded") == 1
+
+
+def test_what_is_in_production_stays_while_others_are_asked_for(three_versions: ModelStore) -> None:
+    three_versions.set_alias("colours", "production", 1)
+
+    async def ask() -> None:
+        registry = ModelRegistry(three_versions, ["cpu"], ServingMetrics(), kept=2)
+        first, second = await registry.get("colours", 1), await registry.get("colours", 2)
         await registry.get("colours", 3)
         assert await registry.get("colours", 1) is first
         assert await registry.get("colours", 2) is not second

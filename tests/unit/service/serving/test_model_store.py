@@ -166,6 +166,14 @@ def test_of_an_alias_and_a_removal_at_once_one_is_refused(folder_store: ModelSto
         assert folder_store.resolve("a") in folder_store.versions("a")
 
 
+def test_of_two_removals_at_once_one_finds_nothing(folder_store: ModelStore) -> None:
+    for _ in range(30):
+        version = add_version(folder_store, "a")
+        with ThreadPoolExecutor(2) as threads:
+            asked = [threads.submit(folder_store.remove_version, "a", version) for _ in range(2)]
+        assert [type(error) for each in asked if (error := each.exception())] == [NotFoundError]
+
+
 def test_aliases_set_at_once_are_all_kept(folder_store: ModelStore) -> None:
     add_version(folder_store, "a")
     with ThreadPoolExecutor(8) as threads:

@@ -159,6 +159,8 @@ def test_what_is_wrong_with_a_request_is_named(
         (b"\0" * 8, 4, None),
         (b"", 0, "-1"),
         (b"", 0, "999999"),
+        (b"", 0, "9" * 5000),
+        (b"\0" * 4 * 100_000, 400_000, None),
         (b"", 0, "many"),
     ],
 )
@@ -169,6 +171,14 @@ def test_bytes_that_are_no_tensor_are_refused(
     headers = {"Inference-Header-Content-Length": header or str(len(text))}
     response = httpx.post(f"{serving_url}/v2/models/colours/infer", content=text + raw, headers=headers)
     assert (response.status_code, response.json()["code"]) == (422, "invalid_spec"), response.text
+
+
+def test_a_document_with_far_more_in_it_than_photos_is_not_parsed(
+    serving_url: str, published: Classifier
+) -> None:
+    body = request(shape=[1], data=["" for _ in range(100_000)])
+    response = httpx.post(f"{serving_url}/v2/models/colours/infer", json=body)
+    assert (response.status_code, response.json()["code"]) == (413, "payload_too_large")
 
 
 def test_more_photos_than_a_request_may_have_are_refused(serving_url: str, published: Classifier) -> None:

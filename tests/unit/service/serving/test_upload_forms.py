@@ -99,3 +99,26 @@ def test_more_photos_than_one_request_may_carry_are_refused() -> None:
     assert len(parsed(*form([b"photo"] * MAX_PHOTOS))) == MAX_PHOTOS
     with pytest.raises(PayloadTooLargeError):
         parsed(*form([b"photo"] * (MAX_PHOTOS + 1)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"instances":[' + b",".join([b"1"] * 100_000) + b"]}",
+        b'{"instances":[{"b64":"",' + b",".join(b'"%d":1' % number for number in range(100_000)) + b"}]}",
+        b'{"instances":' + b"[" * 100_000,
+    ],
+    ids=["numbers", "members", "lists"],
+)
+def test_a_document_with_far_more_in_it_than_photos_is_not_parsed(body: bytes) -> None:
+    with pytest.raises(PayloadTooLargeError):
+        parsed(body)
+
+
+@pytest.mark.parametrize("parts", [{"data": {f"field-{n}": "1" for n in range(300)}}, {"data": {}}])
+def test_parts_of_other_names_are_counted_too(parts: dict[str, dict[str, str]]) -> None:
+    others = [("other", ("name.jpg", b"photo"))] * (0 if parts["data"] else 300)
+    files = [("file", ("name.jpg", b"photo")), *others]
+    request = httpx.Request("POST", "http://here", data=parts["data"], files=files)
+    with pytest.raises(PayloadTooLargeError, match="parts"):
+        parsed(request.read(), request.headers["content-type"])

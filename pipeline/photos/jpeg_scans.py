@@ -1,0 +1,52 @@
+"""How many times a JPEG goes over its pixels: once as a rule, and otherwise once for each of its scans.
+
+A scan takes a few bytes where it changes nothing, and all the time that its pixels take. Markers and fields
+are those of ITU-T T.81, annex B.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MAX_SCANS: Final = 100
+
+_START: Final = 2
+_SEQUENTIAL_FRAMES: Final = (0xC0, 0xC1)
+_START_OF_SCAN: Final = 0xDA
+_END_OF_IMAGE: Final = 0xD9
+# Start, restarts and TEM have no length after them.
+_ALONE: Final = (0x01, *range(0xD0, 0xD9))
+_MARKER: Final = re.compile(rb"\xff([^\x00\xff])")
+
+
+def has_too_many_scans(data: bytes) -> bool:
+    """Whether a JPEG has more than `MAX_SCANS`, as far as it can be read."""
+    return not _is_one_scan(data) and _scans(data, MAX_SCANS + 1) > MAX_SCANS
+
+
+def _is_one_scan(data: bytes) -> bool:
+    """Whether the first scan has all components, each of them whole: libjpeg-turbo then takes no other."""
+    place, components = _START, None
+    while place + 10 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker in _SEQUENTIAL_FRAMES:
+            components = data[place + 9]
+        elif marker == _START_OF_SCAN:
+            return data[place + 4] == components
+        place += 2 + int.from_bytes(data[place + 2 : place + 4])
+    return False
+
+
+def _scans(data: bytes, enough: int) -> int:
+    """How many there are, counted until there are enough."""
+    place, scans = _START, 0
+    while scans < enough and (found := _MARKER.search(data, place)):
+        marker, place = found[1][0], found.end()
+        if marker == _END_OF_IMAGE:
+            break
+        if marker == _START_OF_SCAN:
+            scans += 1
+        if marker not in _ALONE:
+            place += int.from_bytes(data[place : place + 2])
+    return scans

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -37,7 +38,11 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Long]:
     with RecordedHome(home) as recorded:
         recorded.add_dataset("paints", ["amber", "blue"], photos)
         recorded.draw("paints")
-        runs = {name: recorded.add_run("paints", 2, name=name) for name in map("run {}".format, range(RUNS))}
+        runs: dict[str, RecordedRun] = {}
+        for name in map("run {}".format, range(RUNS)):
+            runs[name] = recorded.add_run("paints", 2, name=name)
+            # Each of a millisecond of its own: of one and the same, they have no order.
+            time.sleep(0.002)
         runs["run 0"].draw_filters(1)
         with lone_api(home) as api:
             yield Long(api.url, recorded, runs, runs["run 0"].id)

@@ -35,12 +35,13 @@ def failed(client: Client, dataset: str, **spec: Any) -> Run:
 def test_a_loss_that_is_no_number_names_step_rate_and_last_good_checkpoint(
     client: Client, dataset: str
 ) -> None:
-    rate = {"learning_rate": 1e25, "schedule": {"kind": "plateau"}}
-    run = failed(client, dataset, recipe=rate, checkpoint={"every_steps": 1})
+    ruin = {"after_epochs": 1, "learning_rate": 1e25}
+    rates = {"learning_rate": 0.01, "schedule": {"kind": "epochs", "stages": [ruin]}}
+    run = failed(client, dataset, recipe=rates, checkpoint={"every_steps": 1})
     assert run.reason.startswith("diverged")
-    last = run.checkpoints[-1]
-    assert f"at step {last.step + 1} with learning rate 1e+25" in run.reason
-    assert f"the last good checkpoint is {last.name}" in run.reason
+    good, ruined = run.checkpoints[-2:]
+    assert f"at step {ruined.step + 1} with learning rate 1e+25" in run.reason
+    assert f"the last good checkpoint is {good.name}" in run.reason
 
 
 def test_a_run_whose_workers_keep_falling_names_the_worker_and_can_be_resumed(

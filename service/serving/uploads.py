@@ -54,7 +54,7 @@ def _from_form(body: bytes, content_type: str) -> list[bytes]:
 
     def on_part(_: object) -> None:
         if next(parts) > _MOST_PARTS:
-            raise PayloadTooLargeError(f"a form of more than {_MOST_PARTS} parts: send photos in several")
+            raise PayloadTooLargeError(f"a form of more than {_MOST_PARTS} parts: send fewer in each")
 
     def on_file(file: File) -> None:
         on_part(file)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from pipeline.photos.jpeg_segments import START, START_OF_SCAN, header_segments
+
 MAX_SCANS: Final = 100
 
-_START: Final = 2
 _SEQUENTIAL_FRAMES: Final = (0xC0, 0xC1)
-_START_OF_SCAN: Final = 0xDA
 _END_OF_IMAGE: Final = 0xD9
 # Start, restarts and TEM have no length after them.
 _ALONE: Final = (0x01, *range(0xD0, 0xD9))
@@ -27,25 +27,23 @@ def has_too_many_scans(data: bytes) -> bool:
 
 def _is_one_scan(data: bytes) -> bool:
     """Whether the first scan has all components, each of them whole: libjpeg-turbo then takes no other."""
-    place, components = _START, None
-    while place + 10 <= len(data) and data[place] == 0xFF:
-        marker = data[place + 1]
+    components = b""
+    for marker, place in header_segments(data):
         if marker in _SEQUENTIAL_FRAMES:
-            components = data[place + 9]
-        elif marker == _START_OF_SCAN:
-            return data[place + 4] == components
-        place += 2 + int.from_bytes(data[place + 2 : place + 4])
+            components = data[place + 9 : place + 10]
+        elif marker == START_OF_SCAN:
+            return components != b"" and data[place + 4 : place + 5] == components
     return False
 
 
 def _scans(data: bytes, enough: int) -> int:
     """How many there are, counted until there are enough."""
-    place, scans = _START, 0
+    place, scans = START, 0
     while scans < enough and (found := _MARKER.search(data, place)):
         marker, place = found[1][0], found.end()
         if marker == _END_OF_IMAGE:
             break
-        if marker == _START_OF_SCAN:
+        if marker == START_OF_SCAN:
             scans += 1
         if marker not in _ALONE:
             place += int.from_bytes(data[place : place + 2])

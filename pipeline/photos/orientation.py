@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from pipeline.photos.jpeg_segments import START_OF_SCAN, header_segments
+
 # A JPEG that has neither before its pixels says nothing of it, and need not be opened by Pillow to find out.
 _MARKS: Final = (b"Exif\0\0", b"tiff:Orientation")
-_START_OF_SCAN: Final = 0xDA
 
 
 class Turn(NamedTuple):
@@ -80,9 +81,5 @@ def turn_of_jpeg(data: bytes) -> Turn:
 
 def _scan_start(data: bytes) -> int:
     """Where the first pixels of a JPEG begin, or its end where the way there is not marked as usual."""
-    place = 2
-    while place + 4 <= len(data) and data[place] == 0xFF:
-        if data[place + 1] == _START_OF_SCAN:
-            return place
-        place += 2 + int.from_bytes(data[place + 2 : place + 4])
-    return len(data)
+    scans = (place for marker, place in header_segments(data) if marker == START_OF_SCAN)
+    return next(scans, len(data))

@@ -91,7 +91,7 @@ class LoadedModel:
 
 
 def _trial_photos(size: int) -> NDArray[np.uint8]:
-    """Grey, black, white and noise: from some, weights that have grown too large still give numbers."""
+    """Grey, black, white and noise: weights that have grown too large may give numbers for some alone."""
     photos_4SS3 = np.random.default_rng(0).integers(0, 256, (4, size, size, 3), dtype=np.uint8)
     photos_4SS3[:3] = np.array([128, 0, 255], dtype=np.uint8)[:, None, None, None]
     return photos_4SS3

@@ -145,13 +145,9 @@ def test_object_storage_is_told_by_a_secret_where_there_is_one(
 def test_settings_of_the_server_reach_it_by_their_own_names(
     base: Objects, compose: Services, name: str
 ) -> None:
-    environment = compose[name]["environment"]
-    assert {variable for variable in SETTINGS[name] if environment.get(variable, "set") is None} == SETTINGS[
-        name
-    ]
-    assert {
-        variable.removeprefix("TANDEM_").lower() for variable in SETTINGS[name]
-    } <= Settings.model_fields.keys()
+    environment = compose[name]["environment"].items()
+    assert SETTINGS[name] <= {variable for variable, value in environment if value is None}
+    assert SETTINGS[name] <= {f"TANDEM_{field.upper()}" for field in Settings.model_fields}
     assert {"configMapRef": {"name": "tandem"}} in base.pods[name].container["envFrom"]
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import os
 import time
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
+from many_photos import NUM_PHOTOS, table_of_many_photos
 from PIL import Image
 
 from service.client import ApiError, Client
@@ -20,28 +18,12 @@ from service.stack.up import Stack
 
 pytestmark = pytest.mark.cluster
 
-NUM_PHOTOS = 6000
 SHARD_SIZE = 100
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table of photos enough for a preparation to be caught at work, and of one that is none."""
-    folder = tmp_path_factory.mktemp("many")
-    blobs = np.random.default_rng(3).integers(0, 256, (9, 9, 3), dtype=np.uint8)
-    first = folder / "0000.jpg"
-    Image.fromarray(blobs).resize((900, 700), Image.Resampling.BICUBIC).save(first, quality=95)
-    for number in range(1, NUM_PHOTOS):
-        os.link(first, folder / f"{number:04d}.jpg")
-    (folder / "notes.txt").write_text("no photo\n")
-    with (folder / "photos.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "label"])
-        writer.writerows(
-            (f"{number:04d}.jpg", "odd" if number % 2 else "even") for number in range(NUM_PHOTOS)
-        )
-        writer.writerow(["notes.txt", "odd"])
-    return folder / "photos.csv"
+    return table_of_many_photos(tmp_path_factory.mktemp("many"))
 
 
 def spec(table: Path, **other: object) -> dict[str, object]:

@@ -152,6 +152,12 @@ class AnswerTooLateError(ServiceError):
     code = "answer_too_late"
 
 
+class AnswerNotFiniteError(ServiceError):
+    """A model whose answer about a photo is no number."""
+
+    code = "answer_not_finite"
+
+
 class SlowBodyError(ServiceError):
     """A request whose body did not come within the time that it may take."""
 

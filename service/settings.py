@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
@@ -14,6 +15,8 @@ from pipeline.storage.address import Address
 from pipeline.storage.settings import CacheSettings
 from service.growth import Growth, parse_growth
 from service.source_roots import parse_roots
+
+_TO_SEND_AN_ANSWER_SECONDS: Final = 5
 
 
 class Settings(CacheSettings):
@@ -124,6 +127,11 @@ class Settings(CacheSettings):
         if self.storage is None or not folder.is_relative_to(self.home):
             return None
         return f"{self.storage}/{folder.relative_to(self.home)}"
+
+    @property
+    def grace_seconds(self) -> int:
+        """How long a server that is asked to end goes on with the requests it has accepted."""
+        return math.ceil(self.request_seconds) + _TO_SEND_AN_ANSWER_SECONDS
 
     @property
     def datasets(self) -> Path:

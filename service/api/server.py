@@ -29,7 +29,7 @@ def serve(settings: Settings) -> None:
         loop="asyncio",
         http="h11",
         log_config=None,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=settings.grace_seconds,
         access_log=False,
     )
     uvicorn.Server(config).run(sockets=[listener])

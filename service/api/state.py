@@ -65,7 +65,7 @@ class ControlPlane:
         jobs = JobStore(database)
         cluster = RayCluster(settings.ray_url, settings.ray_token, settings.ray_growth)
         nodes = RayNodes(settings.ray_url, settings.ray_token)
-        serving = ServingClient(settings.serving_url)
+        serving = ServingClient(settings.serving_url, settings.request_seconds)
         model_store = ModelStore(settings.models)
         indexes = IndexOperations(settings, jobs, model_store)
         models = ModelOperations(settings, model_store, serving, indexes)

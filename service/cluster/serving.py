@@ -30,9 +30,10 @@ class ServingClient:
     """Serving at a URL, by one process or several. Thread-safe, but for `forward`, of one event loop's.
 
     Every method raises `ServingUnreachableError` when nothing there answers as the serving process does.
+    `request_seconds` is the longest that it may take to answer about photos by a version that is loaded.
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, request_seconds: float) -> None:
         self._url = base_url
         self._replicas = Replicas(base_url)
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
@@ -43,7 +44,8 @@ class ServingClient:
         unlimited = httpx.Limits(
             max_connections=None, max_keepalive_connections=64, keepalive_expiry=KEPT_SECONDS
         )
-        self._async_http = httpx.AsyncClient(timeout=timeout, limits=unlimited, trust_env=False)
+        answering = httpx.Timeout(ANSWER_SECONDS + request_seconds, connect=CONNECT_SECONDS)
+        self._async_http = httpx.AsyncClient(timeout=answering, limits=unlimited, trust_env=False)
 
     def ping(self) -> None:
         """Returns when the serving process is ready to classify."""

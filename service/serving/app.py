@@ -29,9 +29,6 @@ from service.serving.workers import workers_of
 from service.settings import Settings
 from service.store.models import ModelStore
 
-# A client that has stopped reading its answer must not keep the process from ending.
-GRACE_SECONDS = 30
-
 
 def create_app(settings: Settings, limits: BatchLimits = DEFAULT_LIMITS) -> Starlette:
     """Answers about photos by the models under `settings.models`, with what is in production loaded first.
@@ -101,6 +98,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         log_config=None,
         access_log=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        # A client that has stopped reading its answer must not keep the process from ending.
+        timeout_graceful_shutdown=settings.grace_seconds,
     )
     uvicorn.Server(config).run(sockets=[listener])

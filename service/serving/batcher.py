@@ -13,6 +13,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from service.errors import AnswerNotFiniteError
 from service.serving.asked_photo import AskedPhoto, deliver
 
 log = structlog.get_logger()
@@ -149,7 +150,19 @@ def _answer(batch: Sequence[AskedPhoto], worker: int, *, alone: bool) -> None:
         for photo in batch:
             photo.refuse(error)
     else:
+        _deliver_finite(batch, answers)
+
+
+def _deliver_finite(batch: Sequence[AskedPhoto], answers: NDArray[np.float32]) -> None:
+    if np.isfinite(answers).all():
         deliver(batch, answers)
+        return
+    for photo, answer in zip(batch, answers, strict=True):
+        if np.isfinite(answer).all():
+            deliver([photo], answer[np.newaxis])
+        else:
+            why = f"the model's answer about {photo.what} is no number: ask another version of it"
+            photo.refuse(AnswerNotFiniteError(why))
 
 
 def _square_of(photo: AskedPhoto) -> NDArray[np.uint8]:

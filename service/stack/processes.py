@@ -12,7 +12,7 @@ from typing import Final
 
 import psutil
 
-TERMINATE_SECONDS = 15.0
+TERMINATE_SECONDS: Final = 15.0
 # The kernel asks a child to end when its parent is killed, which cannot do so any more.
 _WITH_PARENT: Final = ("setpriv", "--pdeathsig", "TERM", "--")
 # In the environment of a child and of all that comes of it, whoever their parents are by then.
@@ -21,12 +21,16 @@ _MARK: Final = "TANDEM_CHILD_WITH_LOG"
 
 @dataclass(frozen=True)
 class Command:
-    """What to run, with what environment beside this process's own, and where its output goes."""
+    """What to run, with what environment beside this process's own, and where its output goes.
+
+    Asked to end, it may take `end_seconds`.
+    """
 
     name: str
     arguments: list[str]
     environment: dict[str, str]
     log: Path
+    end_seconds: float = TERMINATE_SECONDS
 
 
 class Child:
@@ -69,7 +73,7 @@ class Child:
         """Ends the process and everything it started: asks first, then insists."""
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(TERMINATE_SECONDS)
+            self._process.wait(self.command.end_seconds)
         self._kill_rest()
         self._process.wait()
 

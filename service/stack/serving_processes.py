@@ -29,8 +29,8 @@ from service.settings import Settings
 log = structlog.get_logger()
 
 _LOOK_SECONDS: Final = 0.2
-# Longer than a process takes to answer what it has accepted.
-_END_SECONDS: Final = 40.0
+# What ending takes once all that was accepted is answered.
+_END_SECONDS: Final = 10.0
 
 
 class ServingProcess:
@@ -67,7 +67,7 @@ class ServingProcess:
         """Asks it to end, waits until it has, and insists when that takes too long."""
         self.ask_to_end()
         try:
-            self._process.wait(_END_SECONDS)
+            self._process.wait(self._settings.grace_seconds + _END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

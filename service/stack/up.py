@@ -21,7 +21,7 @@ from service.errors import StackError
 from service.http.listener import listen
 from service.huge_pages import HUGE_PAGES
 from service.settings import Settings
-from service.stack.processes import Child, Command
+from service.stack.processes import TERMINATE_SECONDS, Child, Command
 from service.stack.ray_head import free_port, ray_head
 
 log = structlog.get_logger()
@@ -141,11 +141,12 @@ def _commands(settings: Settings) -> list[Command]:
         **of_node,
     }
     logs = settings.logs
+    answered_seconds = settings.grace_seconds + TERMINATE_SECONDS
     serve = [tandem, "serve", "--host", "127.0.0.1", "--port", str(serving)]
     return [
         ray_head(settings.home, dashboard, token, of_node),
-        Command("serving", serve, {**environment, **HUGE_PAGES}, logs / "serving.log"),
-        Command("api", [tandem, "api"], environment, logs / "api.log"),
+        Command("serving", serve, {**environment, **HUGE_PAGES}, logs / "serving.log", answered_seconds),
+        Command("api", [tandem, "api"], environment, logs / "api.log", answered_seconds),
     ]
 
 

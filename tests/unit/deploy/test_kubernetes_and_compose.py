@@ -11,6 +11,7 @@ import pytest
 from kubernetes_objects import Objects, Pod
 
 from service.settings import Settings
+from service.stack.processes import TERMINATE_SECONDS
 
 Services = dict[str, dict[str, Any]]
 NAMES = ("postgres", "ray-head", "ray-worker", "serving", "api")
@@ -23,7 +24,12 @@ SETTINGS = {
         "TANDEM_REQUEST_SECONDS",
         "TANDEM_SERVING_PROCESSES",
     },
-    "api": {"TANDEM_CORS_ORIGINS", "TANDEM_MAX_UPLOAD_BYTES", "TANDEM_REQUESTS_PER_SECOND"},
+    "api": {
+        "TANDEM_CORS_ORIGINS",
+        "TANDEM_MAX_UPLOAD_BYTES",
+        "TANDEM_REQUEST_SECONDS",
+        "TANDEM_REQUESTS_PER_SECOND",
+    },
 }
 UNITS = {"Mi": 2**20, "Gi": 2**30, "mb": 2**20, "m": 2**20, "gb": 2**30, "g": 2**30}
 
@@ -149,6 +155,17 @@ def test_settings_of_the_server_reach_it_by_their_own_names(
     assert SETTINGS[name] <= {variable for variable, value in environment if value is None}
     assert SETTINGS[name] <= {f"TANDEM_{field.upper()}" for field in Settings.model_fields}
     assert {"configMapRef": {"name": "tandem"}} in base.pods[name].container["envFrom"]
+
+
+@pytest.mark.parametrize("name", ["serving", "api"])
+@pytest.mark.parametrize("request_seconds", [30, 300])
+def test_docker_waits_until_what_was_accepted_is_answered(
+    compose: Services, name: str, request_seconds: int
+) -> None:
+    text = compose[name]["stop_grace_period"].replace("${TANDEM_REQUEST_SECONDS:-30}", str(request_seconds))
+    minutes, seconds = re.fullmatch(r"(\d+)m(\d+)s", text).groups()  # type: ignore[union-attr]
+    settings = Settings(request_seconds=request_seconds)
+    assert int(minutes) * 60 + int(seconds) > settings.grace_seconds + TERMINATE_SECONDS
 
 
 def test_the_database_is_reached_with_the_password_it_was_made_with(base: Objects, compose: Services) -> None:

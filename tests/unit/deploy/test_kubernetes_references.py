@@ -13,7 +13,6 @@ from fresh_process import run
 from kubernetes_objects import Objects
 
 from service.growth import Growth, parse_growth
-from service.serving.app import GRACE_SECONDS
 from service.settings import Settings
 
 # Ray keeps to what the environment was when it was imported, and other tests have theirs.
@@ -99,10 +98,12 @@ def test_serving_grows_with_its_load_and_is_never_drained_away(base: Objects) ->
     assert budget["maxUnavailable"] < scaler["minReplicas"]
 
 
-def test_serving_has_time_to_answer_what_it_has_accepted(base: Objects) -> None:
-    pod = base.pods["serving"]
-    pause = pod.container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pod.spec["terminationGracePeriodSeconds"] > pause + GRACE_SECONDS
+@pytest.mark.parametrize(("name", "pause"), [("serving", 10), ("api", 0)])
+def test_there_is_time_to_answer_what_was_accepted(base: Objects, name: str, pause: int) -> None:
+    pod = base.pods[name]
+    told_to = pod.container.get("lifecycle", {"preStop": {"sleep": {"seconds": 0}}})
+    assert told_to == {"preStop": {"sleep": {"seconds": pause}}}
+    assert pod.spec["terminationGracePeriodSeconds"] > pause + Settings().grace_seconds
 
 
 def test_ray_is_the_version_in_the_image(base: Objects) -> None:

@@ -24,7 +24,7 @@ def running() -> Iterator[ExitStack]:
 
 def client_of(running: ExitStack, monkeypatch: pytest.MonkeyPatch, *replicas: str) -> ServingClient:
     """As if the name of serving had the addresses of all replicas."""
-    client = running.enter_context(closing(ServingClient(replicas[0])))
+    client = running.enter_context(closing(ServingClient(replicas[0], request_seconds=30)))
     monkeypatch.setattr(client._replicas, "all", lambda: list(replicas))
     return client
 

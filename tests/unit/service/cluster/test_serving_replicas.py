@@ -82,7 +82,7 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def client(pair: tuple[Replica, Replica]) -> Iterator[ServingClient]:
-    client = ServingClient(f"http://{NAME}:{pair[0].port}")
+    client = ServingClient(f"http://{NAME}:{pair[0].port}", request_seconds=30)
     yield client
     client.close()
 
@@ -165,7 +165,7 @@ def test_an_address_is_asked_as_it_is() -> None:
 
 
 def test_a_name_that_means_nothing_is_said() -> None:
-    client = ServingClient("http://no-such-host.invalid:1")
+    client = ServingClient("http://no-such-host.invalid:1", request_seconds=30)
     with pytest.raises(ServingUnreachableError, match="no-such-host"):
         client.make_ready("flowers", 1)
     client.close()

@@ -174,7 +174,7 @@ def serving_url(settings: Settings) -> Iterator[str]:
 
 @pytest.fixture
 def serving(serving_url: str) -> Iterator[ServingClient]:
-    client = ServingClient(serving_url)
+    client = ServingClient(serving_url, request_seconds=30)
     yield client
     client.close()
 

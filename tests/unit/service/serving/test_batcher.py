@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service.errors import AnswerNotFiniteError
 from service.serving.asked_photo import AskedPhoto, Question
 from service.serving.batcher import Batcher, BatchLimits
 
 BATCHES_WAIT_SECONDS = 30
 GATHER_SECONDS = 0.3
+# About a photo of this value the model below answers with NaN.
+NO_NUMBER = 255
 
 
 class Brightness:
@@ -41,6 +44,7 @@ class Brightness:
         self.threads[threading.current_thread().name] += 1
         self.alone.append(alone)
         values_N = photos_NSS3[:, 0, 0, 0].astype(np.float32)
+        values_N[values_N == NO_NUMBER] = np.nan
         if question is Question.EMBEDDING:
             values_N = -values_N
         return np.stack([values_N, np.full(len(photos_NSS3), question.views)], axis=1)
@@ -194,6 +198,23 @@ def test_two_models_share_one_thread_and_no_batch() -> None:
     within(BatchLimits(), work)
     assert sum(bright.batch_sizes) == sum(dark.batch_sizes) == 4
     assert len(bright.threads | dark.threads) == 1
+
+
+def test_an_answer_that_is_no_number_is_refused_and_its_neighbours_are_not() -> None:
+    model = Brightness()
+
+    async def work(batcher: Asking) -> None:
+        asked = [batcher.ask(model, [photo(value)], Question.ONE_VIEW) for value in (1, NO_NUMBER, 3)]
+        first, second, third = await asyncio.gather(*asked, return_exceptions=True)
+        assert isinstance(second, AnswerNotFiniteError)
+        assert "ask another version" in str(second)
+        assert not isinstance(first, BaseException)
+        assert not isinstance(third, BaseException)
+        assert (first[0][0], third[0][0]) == (1, 3)
+        with pytest.raises(AnswerNotFiniteError):
+            await batcher.ask(model, [photo(NO_NUMBER)], Question.ONE_VIEW)
+
+    within(BatchLimits(), work)
 
 
 def test_a_batch_that_fails_fails_its_requests_and_no_others() -> None:

@@ -74,7 +74,7 @@ def test_an_alias_moves_while_no_serving_process_answers(
 ) -> None:
     for _ in range(2):
         models.publish("colours", run, alias=None)
-    nobody = ServingClient("http://127.0.0.1:9")
+    nobody = ServingClient("http://127.0.0.1:9", request_seconds=30)
     ModelOperations(settings, store, nobody, indexes).set_alias("colours", "production", 1)
     nobody.close()
     assert store.resolve("colours") == 1
@@ -218,7 +218,7 @@ def test_a_run_without_a_checkpoint_leaves_nothing(
 def test_nobody_to_check_it_leaves_nothing(
     store: ModelStore, indexes: IndexOperations, run: Job, settings: Settings
 ) -> None:
-    nobody = ServingClient("http://127.0.0.1:9")
+    nobody = ServingClient("http://127.0.0.1:9", request_seconds=30)
     models = ModelOperations(settings, store, nobody, indexes)
     assert_refused_leaving_nothing(models, run, settings, ServingUnreachableError)
     nobody.close()

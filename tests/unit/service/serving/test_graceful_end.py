@@ -1,4 +1,4 @@
-"""A process that is asked to end answers what it has accepted, however long that takes a busy neighbour."""
+"""The API, asked to end, waits for the answers that it has asked serving for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from lone_api import lone_api
 from service.domain.job import Job
 from service.operations.models import ModelOperations
 from service.settings import Settings
-from service.stack.processes import Child, Command
 from service.stack.ray_head import free_port
 
 # Longer than is usual to wait for a server to end, and far less than an answer may take.
@@ -77,16 +76,3 @@ def test_the_api_waits_for_an_answer_that_is_under_way(
         assert response.status_code == 200, response.text
         assert len(response.json()["predictions"]) == 1
         ended.result(SECONDS)
-
-
-def test_a_child_of_the_stack_has_its_own_time_to_end(tmp_path: Path) -> None:
-    slow = "trap 'sleep 1; echo ended; exit' TERM; echo began; while true; do sleep 0.1; done"
-    said = {}
-    for seconds in (0.2, float(SECONDS)):
-        log = tmp_path / f"{seconds}.log"
-        child = Child(Command("slow", ["bash", "-c", slow], {}, log, end_seconds=seconds))
-        while not log.read_text():
-            time.sleep(0.05)
-        child.end()
-        said[seconds] = log.read_text().split()
-    assert said == {0.2: ["began"], SECONDS: ["began", "ended"]}

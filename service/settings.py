@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 import re
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
@@ -15,8 +14,6 @@ from pipeline.storage.address import Address
 from pipeline.storage.settings import CacheSettings
 from service.growth import Growth, parse_growth
 from service.source_roots import parse_roots
-
-_TO_SEND_AN_ANSWER_SECONDS: Final = 5
 
 
 class Settings(CacheSettings):
@@ -55,11 +52,13 @@ class Settings(CacheSettings):
         default=(),
         description="origins, separated by ',', whose web pages may ask the API from a browser",
     )
-    requests_per_second: float = Field(default=500, gt=0, description="how many each token may send")
+    requests_per_second: float = Field(
+        default=500, gt=0, allow_inf_nan=False, description="how many each token may send"
+    )
     max_upload_bytes: int = Field(default=20 * 2**20, gt=0, description="largest body /classify accepts")
     max_pixels: int = Field(default=50_000_000, gt=0, description="most pixels a photo to classify may have")
     request_seconds: float = Field(
-        default=30, gt=0, description="longest that answering about photos may take"
+        default=30, gt=0, allow_inf_nan=False, description="longest that answering about photos may take"
     )
     serving_processes: int = Field(
         default=1, ge=1, description="how many processes answer about photos on one port"
@@ -127,11 +126,6 @@ class Settings(CacheSettings):
         if self.storage is None or not folder.is_relative_to(self.home):
             return None
         return f"{self.storage}/{folder.relative_to(self.home)}"
-
-    @property
-    def grace_seconds(self) -> int:
-        """How long a server that is asked to end goes on with the requests it has accepted."""
-        return math.ceil(self.request_seconds) + _TO_SEND_AN_ANSWER_SECONDS
 
     @property
     def datasets(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffI
 
 from pipeline.config import ExifOrientation
 from pipeline.errors import UnusablePhotoError
-from pipeline.photos.jpeg_scans import MAX_SCANS, has_too_many_scans
+from pipeline.photos.jpeg_scans import MAX_SCANS, has_too_many_scans, is_one_scan
 from pipeline.photos.orientation import AS_STORED, Turn, turn_of, turn_of_jpeg
 
 MAX_PIXELS: Final = 100_000_000
@@ -41,18 +42,27 @@ _LOST_PIXELS: Final = (
 # Modes in which pixels may be averaged as they are.
 _AVERAGED_MODES: Final = ("L", "LA", "RGB", "RGBA")
 _WHITE: Final = 255
+# By libjpeg-turbo, each side.
+_MOST_SCALED_DOWN: Final = 8
 _SHOWN_CHARACTERS: Final = 200
 
 
 def square_photo(
-    data: bytes, size: int, *, exif: ExifOrientation = "ignore", max_pixels: int = MAX_PIXELS
+    data: bytes,
+    size: int,
+    *,
+    exif: ExifOrientation = "ignore",
+    max_pixels: int = MAX_PIXELS,
+    hold: Callable[[int], None] = lambda _: None,
 ) -> NDArray[np.uint8]:
     """Decodes a photo, brings its shorter side to `size` and cuts the centre square (P §2).
 
     Gives uint8 [size, size, 3], RGB, C-contiguous. A photo of that size is not resampled. Grey, CMYK,
     palette and 16-bit photos become RGB; what is transparent becomes white; of an animation or of several
     pictures, the first counts. With `exif="apply"` the photo is turned as its EXIF orientation says;
-    otherwise its pixels stay as they are stored, as ImageNet's users have them.
+    otherwise its pixels stay as they are stored, as ImageNet's users have them. `hold` is called before
+    anything is decoded, with how many pixels will be in memory at a time: again where libjpeg-turbo gives
+    the photo up and Pillow tries it.
     Raises `UnusablePhotoError` with the reason `empty`, `not_an_image`, `corrupt`, `too_many_pixels`,
     `too_many_scans` or `unsupported_pixels`, and MemoryError. A JPEG without its end marker is corrupt:
     nothing tells that its pixels are whole.
@@ -63,17 +73,20 @@ def square_photo(
     if data.startswith(b"\xff\xd8"):
         if has_too_many_scans(data):
             raise UnusablePhotoError("too_many_scans", f"a JPEG of more than {MAX_SCANS} scans")
-        square = _decode_jpeg(data, size, exif, max_pixels)
+        square = _decode_jpeg(data, size, exif, max_pixels, hold)
     if square is None:
-        square = _decode_with_pillow(data, size, exif, max_pixels)
+        square = _decode_with_pillow(data, size, exif, max_pixels, hold)
     return _resample(square, size)
 
 
-def _decode_jpeg(data: bytes, size: int, exif: ExifOrientation, max_pixels: int) -> NDArray[np.uint8] | None:
+def _decode_jpeg(
+    data: bytes, size: int, exif: ExifOrientation, max_pixels: int, hold: Callable[[int], None]
+) -> NDArray[np.uint8] | None:
     """The fast way, for nearly every photo; None where libjpeg-turbo is stricter than Pillow."""
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(data)
         _refuse_too_many_pixels(width, height, max_pixels)
+        hold(_pixels_at_a_time(data, width, height, size))
         # Photos of twice the size and more are scaled down while decoding; below, that takes longer than it
         # saves.
         pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
@@ -88,10 +101,19 @@ def _decode_jpeg(data: bytes, size: int, exif: ExifOrientation, max_pixels: int)
     return turn.applied(pixels[top : top + side, left : left + side])
 
 
-def _decode_with_pillow(data: bytes, size: int, exif: ExifOrientation, max_pixels: int) -> NDArray[np.uint8]:
+def _pixels_at_a_time(data: bytes, width: int, height: int, size: int) -> int:
+    """Of a JPEG that is scaled down while decoding: row by row, but where each scan goes over all of them."""
+    scaled_down = min(min(width, height) // size, _MOST_SCALED_DOWN)
+    return width * height // scaled_down if scaled_down > 1 and is_one_scan(data) else width * height
+
+
+def _decode_with_pillow(
+    data: bytes, size: int, exif: ExifOrientation, max_pixels: int, hold: Callable[[int], None]
+) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _refuse_too_many_pixels(image.width, image.height, max_pixels)
+            hold(image.width * image.height)
             image.draft(None, (size, size))
             turn = _turn_of_tiff(image, exif) if image.format == "TIFF" else None
             image.load()

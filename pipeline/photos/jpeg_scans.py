@@ -22,10 +22,10 @@ _MARKER: Final = re.compile(rb"\xff([^\x00\xff])")
 
 def has_too_many_scans(data: bytes) -> bool:
     """Whether a JPEG has more than `MAX_SCANS`, as far as it can be read."""
-    return not _is_one_scan(data) and _scans(data, MAX_SCANS + 1) > MAX_SCANS
+    return not is_one_scan(data) and _scans(data, MAX_SCANS + 1) > MAX_SCANS
 
 
-def _is_one_scan(data: bytes) -> bool:
+def is_one_scan(data: bytes) -> bool:
     """Whether the first scan has all components, each of them whole: libjpeg-turbo then takes no other."""
     components = b""
     for marker, place in header_segments(data):

@@ -8,6 +8,7 @@ import uvicorn
 
 from service.api.app import create_app
 from service.api.security import refuse_open_host
+from service.http.grace import grace_seconds
 from service.http.listener import listen
 from service.settings import Settings
 
@@ -29,7 +30,7 @@ def serve(settings: Settings) -> None:
         loop="asyncio",
         http="h11",
         log_config=None,
-        timeout_graceful_shutdown=settings.grace_seconds,
+        timeout_graceful_shutdown=grace_seconds(settings.request_seconds),
         access_log=False,
     )
     uvicorn.Server(config).run(sockets=[listener])

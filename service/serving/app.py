@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version as installed
 
@@ -14,8 +15,10 @@ from starlette.applications import Starlette
 from starlette.datastructures import State
 from starlette.middleware import Middleware
 
+from service.cores import usable_cores
 from service.http import problems
 from service.http.body_room import BodyRoom
+from service.http.grace import grace_seconds
 from service.http.measure_requests import MeasureRequests
 from service.serving import health, internal, open_inference, photos
 from service.serving.admission import Admission
@@ -45,9 +48,12 @@ def create_app(settings: Settings, limits: BatchLimits = DEFAULT_LIMITS) -> Star
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await registry.load_production()
-        with answering_threads(settings, limits, len(workers)) as decoder:
+        with (
+            answering_threads(settings, limits, len(workers)) as decoder,
+            ThreadPoolExecutor(usable_cores(), "search") as searching,
+        ):
             inquiries = Inquiries(registry, admission, decoder, metrics, settings.request_seconds)
-            app.state.operations = ServingOperations(store, registry, inquiries)
+            app.state.operations = ServingOperations(store, registry, inquiries, searching)
             yield
 
     # Photos do not pass FastAPI's own layers: a tenth of what the event loop does for each.
@@ -99,6 +105,6 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         access_log=False,
         proxy_headers=False,
         # A client that has stopped reading its answer must not keep the process from ending.
-        timeout_graceful_shutdown=settings.grace_seconds,
+        timeout_graceful_shutdown=grace_seconds(settings.request_seconds),
     )
     uvicorn.Server(config).run(sockets=[listener])

@@ -17,6 +17,7 @@ from service.cores import usable_cores
 from service.domain.image_type import image_type
 from service.errors import PayloadTooLargeError, UndecodableImageError, UnsupportedImageError
 from service.serving.asked_photo import AskedPhoto
+from service.serving.pixel_room import PixelRoom, PixelShare
 
 
 class Decoder:
@@ -29,10 +30,10 @@ class Decoder:
     def __init__(self, hand_over: Callable[[AskedPhoto], None], max_pixels: int = MAX_PIXELS) -> None:
         self._hand_over = hand_over
         self._max_pixels = max_pixels
+        self._room = PixelRoom(max_pixels)
         self._asked: SimpleQueue[AskedPhoto | None] = SimpleQueue()
         self._pending = 0
         self._counting = threading.Lock()
-        # A thread per core and no more: each may hold a photo of the largest size allowed.
         self._threads = [
             threading.Thread(target=self._run, name=f"decode-{number}") for number in range(usable_cores())
         ]
@@ -61,7 +62,7 @@ class Decoder:
         while (photo := self._asked.get()) is not None:
             try:
                 if photo.is_wanted:
-                    photo.square = square(photo.upload, photo.model.image_size, self._max_pixels, photo.what)
+                    photo.square = self._square(photo)
                     photo.decoded_at = time.perf_counter()
             except Exception as error:
                 photo.refuse(error)
@@ -69,22 +70,28 @@ class Decoder:
             if photo.square is not None:
                 self._hand_over(photo)
 
+    def _square(self, photo: AskedPhoto) -> NDArray[np.uint8]:
+        with PixelShare(self._room) as share:
+            return square(photo.upload, photo.model.image_size, self._max_pixels, photo.what, share.take)
+
     def _count(self, more: int) -> None:
         with self._counting:
             self._pending += more
 
 
-def square(upload: bytes, size: int, max_pixels: int, what: str) -> NDArray[np.uint8]:
+def square(
+    upload: bytes, size: int, max_pixels: int, what: str, hold: Callable[[int], None]
+) -> NDArray[np.uint8]:
     """One upload as the training saw its photos, and the right way up: uint8 [size, size, 3].
 
-    `what` names it in errors.
+    `what` names it in errors, and `hold` is as `square_photo` calls it.
     """
     if image_type(upload) is None:
         raise UnsupportedImageError(
             f"{what} is not an image: send JPEG, PNG, GIF, BMP, TIFF or WebP, whatever its name"
         )
     try:
-        return square_photo(upload, size, exif="apply", max_pixels=max_pixels)
+        return square_photo(upload, size, exif="apply", max_pixels=max_pixels, hold=hold)
     except UnusablePhotoError as error:
         reason, detail = error.args
         refusal = PayloadTooLargeError if reason == "too_many_pixels" else UndecodableImageError

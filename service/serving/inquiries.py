@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -52,28 +53,34 @@ class Inquiries:
         self._metrics = metrics
         self._limit_seconds = limit_seconds
 
-    async def ask(self, asked: Version, uploads: Sequence[bytes], question: Question) -> Answered:
-        """Raises `OverloadedError`, `AnswerTooLateError`, and what registry and decoder raise."""
+    @asynccontextmanager
+    async def admit(self, photos: int) -> AsyncIterator[None]:
+        """A request about so many photos, from here until it is answered.
+
+        Raises `OverloadedError` where there is no room for it, and `AnswerTooLateError` once it has taken as
+        long as it may.
+        """
         try:
-            async with asyncio.timeout(self._limit_seconds):
-                return await self._ask(asked, uploads, question)
+            with self._admission.admit(photos):
+                async with asyncio.timeout(self._limit_seconds):
+                    yield
         except TimeoutError as error:
             raise AnswerTooLateError(
                 f"no answer within {self._limit_seconds:g} s: send fewer photos, or raise"
                 " TANDEM_REQUEST_SECONDS"
             ) from error
 
-    async def _ask(self, asked: Version, uploads: Sequence[bytes], question: Question) -> Answered:
+    async def ask(self, asked: Version, uploads: Sequence[bytes], question: Question) -> Answered:
+        """For a request that is admitted. Raises what registry and decoder raise."""
         began = time.perf_counter()
-        with self._admission.admit(len(uploads)):
-            model = await self._registry.get(asked.name, asked.number)
-            photos = [
-                AskedPhoto(upload, f"photo {place} of {len(uploads)}", model, question)
-                for place, upload in enumerate(uploads, start=1)
-            ]
-            for photo in photos:
-                self._decoder.take(photo)
-            found = await _all_answers(photos)
+        model = await self._registry.get(asked.name, asked.number)
+        photos = [
+            AskedPhoto(upload, f"photo {place} of {len(uploads)}", model, question)
+            for place, upload in enumerate(uploads, start=1)
+        ]
+        for photo in photos:
+            self._decoder.take(photo)
+        found = await _all_answers(photos)
         ended = time.perf_counter()
         labels = question.name.lower(), asked.name, str(asked.number)
         self._metrics.answer_seconds.labels(*labels).observe(ended - began)

@@ -84,11 +84,6 @@ class LoadedModel:
                 self._index, self._index_here = PhotoIndex(here.path), here
             return self._index
 
-    @property
-    def has_index_open(self) -> bool:
-        """Whether the index can be had at once: it may have to be fetched first."""
-        return self._index is not None
-
 
 def _trial_photos(size: int) -> NDArray[np.uint8]:
     """Grey, black, white and noise: weights that have grown too large may give numbers for some alone."""

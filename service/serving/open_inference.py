@@ -92,10 +92,11 @@ async def infer(
     """Each output that is asked for, of every photo; raw after the JSON where that is asked for."""
     asked = operations.find(name, version)
     request, photos = read_request(body, header_length)
-    written = []
-    for output in request.outputs:
-        answered = await operations.ask(asked, photos, _question(request, output))
-        written.append(_written(output, answered, binary_by_default=request.parameters.binary_data_output))
+    answers = await operations.ask(asked, photos, [_question(request, output) for output in request.outputs])
+    written = [
+        _written(output, answered, binary_by_default=request.parameters.binary_data_output)
+        for output, answered in zip(request.outputs, answers, strict=True)
+    ]
     document = InferResponse(
         model_name=asked.name,
         model_version=str(asked.number),

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 from collections.abc import Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import ModelError
-from model.photo_index import Neighbour
+from model.photo_index import Neighbour, PhotoIndex
 from model.published import PublishedModel
 from service.domain.classification import Classification, ClassifyOptions, Likelihood, PhotoPrediction
 from service.domain.embedding import EmbeddedPhotos
 from service.domain.similarity import Similar, SimilarOptions, SimilarPhoto, SimilarPhotos, Thumbnail
-from service.errors import UnfitCheckpointError
+from service.errors import AnswerNotFiniteError, UnfitCheckpointError
 from service.serving.asked_photo import Question
 from service.serving.inquiries import Answered, Inquiries, Version
 from service.serving.loaded_model import LoadedModel
@@ -24,12 +26,18 @@ from service.store.models import ModelStore
 
 
 class ServingOperations:
-    """Belongs to one event loop. What is asked of photos raises what `Inquiries.ask` does."""
+    """Belongs to one event loop. What is asked of photos raises what `Inquiries` does.
 
-    def __init__(self, store: ModelStore, registry: ModelRegistry, inquiries: Inquiries) -> None:
+    `searching` has the threads that look through indexes: loading a model does not wait for them.
+    """
+
+    def __init__(
+        self, store: ModelStore, registry: ModelRegistry, inquiries: Inquiries, searching: Executor
+    ) -> None:
         self._store = store
         self._registry = registry
         self._inquiries = inquiries
+        self._searching = searching
 
     def find(self, name: str | None, version: str | None) -> Version:
         """The version that answers now: aliases are read each time, so a moved one counts at once."""
@@ -40,14 +48,17 @@ class ServingOperations:
         """What is known of a version, and which others there are."""
         return self._store.read(asked.name, asked.number), self._store.versions(asked.name)
 
-    async def ask(self, asked: Version, uploads: Sequence[bytes], question: Question) -> Answered:
-        return await self._inquiries.ask(asked, uploads, question)
+    async def ask(
+        self, asked: Version, uploads: Sequence[bytes], questions: Sequence[Question]
+    ) -> list[Answered]:
+        """The answers to each question about the same photos."""
+        async with self._inquiries.admit(len(uploads)):
+            return [await self._inquiries.ask(asked, uploads, question) for question in questions]
 
     async def classify(
         self, asked: Version, uploads: Sequence[bytes], options: ClassifyOptions
     ) -> Classification:
-        question = Question.of_views(options.views)
-        model, found, timing = await self.ask(asked, uploads, question)
+        ((model, found, timing),) = await self.ask(asked, uploads, [Question.of_views(options.views)])
         return Classification(
             model=asked.name,
             version=asked.number,
@@ -56,7 +67,7 @@ class ServingOperations:
         )
 
     async def embed(self, asked: Version, uploads: Sequence[bytes]) -> EmbeddedPhotos:
-        _, found, timing = await self.ask(asked, uploads, Question.EMBEDDING)
+        ((_, found, timing),) = await self.ask(asked, uploads, [Question.EMBEDDING])
         return EmbeddedPhotos(
             model=asked.name,
             version=asked.number,
@@ -68,12 +79,13 @@ class ServingOperations:
         self, asked: Version, uploads: Sequence[bytes], options: SimilarOptions
     ) -> SimilarPhotos:
         """Raises `NotIndexedError` for a version whose training photos cannot be searched."""
-        loaded = await self._registry.get(asked.name, asked.number)
-        index = loaded.index if loaded.has_index_open else await asyncio.to_thread(lambda: loaded.index)
-        model, found, timing = await self.ask(asked, uploads, Question.EMBEDDING)
-        nearest = await asyncio.gather(
-            *(asyncio.to_thread(index.nearest, found_F, options.top_k) for found_F in found)
-        )
+        search = asyncio.get_running_loop().run_in_executor
+        async with self._inquiries.admit(len(uploads)):
+            loaded = await self._registry.get(asked.name, asked.number)
+            # It may have to be fetched first.
+            index = await search(self._searching, lambda: loaded.index)
+            model, found, timing = await self._inquiries.ask(asked, uploads, Question.EMBEDDING)
+            nearest = await search(self._searching, _nearest, index, found, options.top_k)
         return SimilarPhotos(
             model=asked.name,
             version=asked.number,
@@ -98,6 +110,15 @@ class ServingOperations:
             await self._registry.get(name, version)
         except ModelError as error:
             raise UnfitCheckpointError(str(error)) from error
+
+
+def _nearest(
+    index: PhotoIndex, embeddings: Sequence[NDArray[np.float32]], count: int
+) -> list[list[Neighbour]]:
+    nearest = [index.nearest(embedding_F, count) for embedding_F in embeddings]
+    if not all(math.isfinite(each.distance) for of_one in nearest for each in of_one):
+        raise AnswerNotFiniteError("the distance of a training photo is no number: ask another version")
+    return nearest
 
 
 def _similar(model: LoadedModel, neighbour: Neighbour) -> SimilarPhoto:

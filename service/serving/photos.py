@@ -58,8 +58,9 @@ async def similar(request: Request, share: BodyShare) -> SimilarPhotos:
 async def _asked(request: Request, share: BodyShare) -> tuple[ServingOperations, Version, list[bytes]]:
     operations: ServingOperations = request.app.state.operations
     parameters = request.path_params
-    asked = operations.find(parameters.get("name"), parameters.get("version"))
     body = await read_body(request, request.app.state.max_upload_bytes, share)
+    # Only now: while a body comes, an alias may move, and the version that it named be removed.
+    asked = operations.find(parameters.get("name"), parameters.get("version"))
     return operations, asked, photos_in(body, request.headers.get("content-type"))
 
 

@@ -22,6 +22,7 @@ import structlog
 from prometheus_client.multiprocess import mark_process_dead
 
 from service.errors import StackError
+from service.http.grace import grace_seconds
 from service.http.listener import listen, listen_together
 from service.huge_pages import HUGE_PAGES
 from service.settings import Settings
@@ -59,6 +60,10 @@ class ServingProcess:
         self._forget()
         self._process = self._start()
 
+    def accept_no_more(self) -> None:
+        """Its socket is open here too, and would take connections after it has closed its own."""
+        self._listener.close()
+
     def ask_to_end(self) -> None:
         """It answers what it has accepted, and ends."""
         self._process.terminate()
@@ -67,7 +72,7 @@ class ServingProcess:
         """Asks it to end, waits until it has, and insists when that takes too long."""
         self.ask_to_end()
         try:
-            self._process.wait(self._settings.grace_seconds + _END_SECONDS)
+            self._process.wait(grace_seconds(self._settings.request_seconds) + _END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -121,8 +126,9 @@ def run(settings: Settings, host: str, port: int, count: int) -> None:
         while not ended.wait(_LOOK_SECONDS):
             for process in processes:
                 _look_after(process)
-        # All at once, before the first of them is waited for.
+        # All at once, before the first of them is waited for; who comes now is refused, not left waiting.
         for process in processes:
+            process.accept_no_more()
             process.ask_to_end()
 
 

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from pipeline.storage.trial import try_storage
 from service.errors import StackError
+from service.http.grace import grace_seconds
 from service.http.listener import listen
 from service.huge_pages import HUGE_PAGES
 from service.settings import Settings
@@ -141,7 +142,7 @@ def _commands(settings: Settings) -> list[Command]:
         **of_node,
     }
     logs = settings.logs
-    answered_seconds = settings.grace_seconds + TERMINATE_SECONDS
+    answered_seconds = grace_seconds(settings.request_seconds) + TERMINATE_SECONDS
     serve = [tandem, "serve", "--host", "127.0.0.1", "--port", str(serving)]
     return [
         ray_head(settings.home, dashboard, token, of_node),

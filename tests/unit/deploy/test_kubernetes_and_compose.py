@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from kubernetes_objects import Objects, Pod
 
+from service.http.grace import grace_seconds
 from service.settings import Settings
 from service.stack.processes import TERMINATE_SECONDS
 
@@ -157,6 +158,10 @@ def test_settings_of_the_server_reach_it_by_their_own_names(
     assert {"configMapRef": {"name": "tandem"}} in base.pods[name].container["envFrom"]
 
 
+def test_docker_stops_the_api_before_what_it_has_requests_at(compose: Services) -> None:
+    assert set(compose["api"]["depends_on"]) == {"postgres", "serving"}
+
+
 @pytest.mark.parametrize("name", ["serving", "api"])
 @pytest.mark.parametrize("request_seconds", [30, 300])
 def test_docker_waits_until_what_was_accepted_is_answered(
@@ -164,8 +169,7 @@ def test_docker_waits_until_what_was_accepted_is_answered(
 ) -> None:
     text = compose[name]["stop_grace_period"].replace("${TANDEM_REQUEST_SECONDS:-30}", str(request_seconds))
     minutes, seconds = re.fullmatch(r"(\d+)m(\d+)s", text).groups()  # type: ignore[union-attr]
-    settings = Settings(request_seconds=request_seconds)
-    assert int(minutes) * 60 + int(seconds) > settings.grace_seconds + TERMINATE_SECONDS
+    assert int(minutes) * 60 + int(seconds) > grace_seconds(request_seconds) + TERMINATE_SECONDS
 
 
 def test_the_database_is_reached_with_the_password_it_was_made_with(base: Objects, compose: Services) -> None:

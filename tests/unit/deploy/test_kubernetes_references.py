@@ -13,6 +13,7 @@ from fresh_process import run
 from kubernetes_objects import Objects
 
 from service.growth import Growth, parse_growth
+from service.http.grace import grace_seconds
 from service.settings import Settings
 
 # Ray keeps to what the environment was when it was imported, and other tests have theirs.
@@ -103,7 +104,7 @@ def test_there_is_time_to_answer_what_was_accepted(base: Objects, name: str, pau
     pod = base.pods[name]
     told_to = pod.container.get("lifecycle", {"preStop": {"sleep": {"seconds": 0}}})
     assert told_to == {"preStop": {"sleep": {"seconds": pause}}}
-    assert pod.spec["terminationGracePeriodSeconds"] > pause + Settings().grace_seconds
+    assert pod.spec["terminationGracePeriodSeconds"] > pause + grace_seconds(Settings().request_seconds)
 
 
 def test_ray_is_the_version_in_the_image(base: Objects) -> None:

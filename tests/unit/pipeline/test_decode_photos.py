@@ -272,6 +272,26 @@ def test_size_is_limited_before_anything_is_decoded(photos):
     assert square_photo(photos.encode(photos.pixels(14, 40, 50)), 32, max_pixels=2000).shape == (32, 32, 3)
 
 
+@pytest.mark.parametrize(
+    ("size", "form", "options", "pixels"),
+    [
+        ((1000, 800), "PNG", {}, 1000 * 800),
+        ((60, 50), "JPEG", {}, 60 * 50),
+        # Scaled down row by row.
+        ((1000, 800), "JPEG", {}, 1000 * 800 // 8),
+        ((6000, 100), "JPEG", {}, 6000 * 100 // 3),
+        # Each of its scans goes over all of them.
+        ((1000, 800), "JPEG", {"progressive": True}, 1000 * 800),
+    ],
+)
+def test_how_many_pixels_it_will_hold_is_said_before(
+    size: tuple[int, int], form: str, options: dict[str, bool], pixels: int
+) -> None:
+    held: list[int] = []
+    square_photo(saved(Image.new("RGB", size), form, **options), 32, hold=held.append)
+    assert held == [pixels]
+
+
 def test_error_survives_pickling():
     error = pickle.loads(pickle.dumps(UnusablePhotoError("corrupt", "cut short")))
     assert error.args == ("corrupt", "cut short")

@@ -5,18 +5,24 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
 
 from model.classifier import Classifier
 from service.domain.job import Job
 from service.operations.models import ModelOperations
+from service.serving.app import create_app
+from service.serving.replica import Replica
+from service.settings import Settings
 from service.store.models import ModelStore
 
 Paint = Callable[..., bytes]
@@ -195,6 +201,29 @@ def test_the_answer_without_any_output_named_is_probabilities_in_json(
     (output,) = httpx.post(f"{serving_url}/v2/models/colours/infer", json=body).json()["outputs"]
     assert output["name"] == "probabilities"
     assert_row_is(np.array(output["data"]), published, photo(1))
+
+
+def test_all_outputs_together_take_no_longer_than_a_request_may(
+    published: Classifier,
+    settings: Settings,
+    serve: Callable[[FastAPI], AbstractContextManager[str]],
+    photo: Paint,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    swift = Replica.answers
+
+    def slow(replica: Replica, *of_photos: Any, **options: Any) -> np.ndarray:
+        time.sleep(0.6)
+        return swift(replica, *of_photos, **options)
+
+    body = {
+        "inputs": [photos_tensor(photo(1), binary=False)._get_tensor()],
+        "outputs": [{"name": "probabilities"}, {"name": "embedding"}],
+    }
+    with serve(create_app(settings.model_copy(update={"request_seconds": 1}))) as url:
+        monkeypatch.setattr(Replica, "answers", slow)
+        answer = httpx.post(f"{url}/v2/models/colours/infer", json=body, timeout=60)
+    assert (answer.status_code, answer.json()["code"]) == (503, "answer_too_late")
 
 
 def test_a_client_that_leaves_its_outputs_open_gets_them_raw(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.photos.decode import square_photo
+from pipeline.photos.decode import MAX_PIXELS, square_photo
 from service.domain.image_type import image_type
 from service.errors import PayloadTooLargeError, ServiceError, UndecodableImageError, UnsupportedImageError
 from service.serving.asked_photo import AskedPhoto, Question, deliver
@@ -45,9 +45,9 @@ class Small:
     image_size, replicas = 32, ()
 
 
-def squares(*uploads: bytes) -> list[np.ndarray]:
+def squares(*uploads: bytes, max_pixels: int = MAX_PIXELS) -> list[np.ndarray]:
     async def decode() -> list[np.ndarray]:
-        decoder = Decoder(hand_over=lambda photo: deliver([photo], photo.square[None]))
+        decoder = Decoder(lambda photo: deliver([photo], photo.square[None]), max_pixels)
         photos = [
             AskedPhoto(upload, f"photo {place} of {len(uploads)}", Small(), Question.ONE_VIEW)
             for place, upload in enumerate(uploads, start=1)
@@ -74,6 +74,14 @@ def test_every_type_is_known_by_its_bytes_and_decoded_as_in_training(form: str) 
 def test_many_photos_keep_their_order() -> None:
     photos = [encoded(seed=seed) for seed in range(12)]
     for square, photo in zip(squares(*photos), photos, strict=True):
+        assert np.array_equal(square, square_photo(photo, 32))
+
+
+def test_many_of_the_largest_are_all_decoded_on_however_many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.serving.decoder.usable_cores", lambda: 16)
+    sizes = ("PNG", (60, 50)), ("JPEG", (60, 50)), ("GIF", (50, 60)), ("JPEG", (20, 20)), ("PNG", (20, 30))
+    photos = [encoded(form, size, seed) for seed in range(12) for form, size in sizes]
+    for square, photo in zip(squares(*photos, max_pixels=60 * 50), photos, strict=True):
         assert np.array_equal(square, square_photo(photo, 32))
 
 

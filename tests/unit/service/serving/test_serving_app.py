@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
@@ -137,6 +137,27 @@ def test_an_alias_that_moves_is_followed_at_once(
         response = post("/api/v1/classify", content=photo(3))
         assert response.json()["version"] == version
         assert_says(response, by_version[version], photo(3))
+
+
+def test_an_alias_that_moves_while_a_photo_comes_is_followed_too(
+    published: Classifier,
+    post: Post,
+    photo: Paint,
+    models: ModelOperations,
+    store: ModelStore,
+    other_run: Job,
+) -> None:
+    models.publish("colours", other_run, alias=None)
+
+    def pieces() -> Iterator[bytes]:
+        data = photo(3)
+        yield data[:100]
+        models.set_alias("colours", "production", 2)
+        store.remove_version("colours", 1)
+        yield data[100:]
+
+    response = post("/api/v1/classify", content=pieces())
+    assert (response.status_code, response.json()["version"]) == (200, 2)
 
 
 def test_no_request_is_lost_or_mixed_up_while_the_alias_moves(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -104,6 +105,39 @@ def test_both_answer_one_is_replaced_and_all_end_together(serving: Serving, phot
     serving.process.terminate()
     assert serving.process.wait(SECONDS) == 0
     assert not any(child.is_running() for child in last.values())
+
+
+def test_while_it_ends_who_comes_is_refused_and_who_was_there_is_answered(
+    serving: Serving, photo: Paint
+) -> None:
+    serving.wait_until_ready()
+    data, address = photo(1), ("127.0.0.1", serving.port)
+    head = [
+        "POST /api/v1/models/colours/classify HTTP/1.1",
+        "Host: here",
+        f"Content-Length: {len(data)}",
+        # Whoever reads the body says so first.
+        "Expect: 100-continue",
+    ]
+    with socket.create_connection(address, SECONDS) as under_way:
+        under_way.sendall("\r\n".join([*head, "", ""]).encode())
+        assert under_way.recv(100).startswith(b"HTTP/1.1 100")
+        serving.process.terminate()
+        until(lambda: not is_taken(address))
+        under_way.sendall(data)
+        assert under_way.recv(100).startswith(b"HTTP/1.1 200")
+    assert serving.process.wait(SECONDS) == 0
+
+
+def is_taken(address: tuple[str, int]) -> bool:
+    """Whether a connection is accepted, or would wait for somebody to accept it."""
+    try:
+        with socket.create_connection(address, SECONDS):
+            return True
+    except ConnectionRefusedError:
+        return False
+    except ConnectionResetError:
+        return True
 
 
 def test_killed_it_takes_those_that_answer_with_it(serving: Serving) -> None:

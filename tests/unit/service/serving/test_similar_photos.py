@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import base64
 import io
+import math
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 
 from model.classifier import Classifier
+from model.photo_index import Neighbour, PhotoIndex
 from pipeline.batches.loader import ShardLoader
 from pipeline.errors import BadDatasetError
 from pipeline.photos.thumbnail import SIDE
@@ -22,6 +28,8 @@ from service.domain.state import JobState
 from service.errors import ConflictError, NotFoundError
 from service.operations.indexing import IndexOperations
 from service.operations.models import ModelOperations
+from service.serving.app import create_app
+from service.serving.batcher import BatchLimits
 from service.settings import Settings
 from service.store.jobs import JobStore
 from service.store.models import ModelStore
@@ -30,6 +38,7 @@ from service.training.progress import LineFile
 
 Paint = Callable[..., bytes]
 Post = Callable[..., httpx.Response]
+ANSWER_SECONDS = 60
 
 
 @pytest.fixture
@@ -88,6 +97,53 @@ def test_a_published_version_is_indexed_and_answers_what_a_comparison_with_all_d
             assert (shown.format, shown.size) == ("JPEG", (size, size))
             small = Image.fromarray(photo).resize((size, size), Image.Resampling.BILINEAR)
             assert np.abs(np.asarray(shown).astype(int) - np.asarray(small)).mean() < 6
+
+
+def test_who_searches_holds_a_place_has_a_limit_and_keeps_no_model_from_loading(
+    published: Classifier,
+    jobs: JobStore,
+    models: ModelOperations,
+    other_run: Job,
+    settings: Settings,
+    serve: Callable[[FastAPI], AbstractContextManager[str]],
+    photo: Paint,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    work_off(jobs)
+    may_go_on = threading.Event()
+
+    def slow(index: PhotoIndex, embedding_F: np.ndarray, count: int) -> list[Neighbour]:
+        assert may_go_on.wait(ANSWER_SECONDS)
+        return []
+
+    monkeypatch.setattr(PhotoIndex, "nearest", slow)
+    hurried = settings.model_copy(update={"request_seconds": 1})
+    with serve(create_app(hurried, BatchLimits(photos_waiting=20))) as url, ThreadPoolExecutor(10) as aside:
+        similar = f"{url}/api/v1/similar"
+        asked = [
+            aside.submit(httpx.post, similar, content=photo(1), timeout=ANSWER_SECONDS) for _ in range(10)
+        ]
+        late = [each.result(ANSWER_SECONDS) for each in asked]
+        assert {(each.status_code, each.json()["code"]) for each in late} == {(503, "answer_too_late")}
+        # Their searches are still at work.
+        models.publish("colours", other_run)
+        load = f"{url}/internal/models/colours/versions/2/load"
+        assert httpx.post(load, timeout=ANSWER_SECONDS).status_code == 204
+        may_go_on.set()
+        first = f"{url}/api/v1/models/colours/versions/1/similar"
+        answer = httpx.post(first, content=photo(1), timeout=ANSWER_SECONDS)
+        assert answer.json()["photos"] == [{"nearest": []}]
+        assert "tandem_photos_waiting 0.0" in httpx.get(f"{url}/metrics").text
+
+
+def test_a_distance_that_is_no_number_is_an_error(
+    published: Classifier, jobs: JobStore, post: Post, photo: Paint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work_off(jobs)
+    far = Neighbour(sample_id=1, label=0, distance=math.inf, thumbnail=b"")
+    monkeypatch.setattr(PhotoIndex, "nearest", lambda *_: [far])
+    answer = post("/api/v1/similar", content=photo(1))
+    assert (answer.status_code, answer.json()["code"]) == (500, "answer_not_finite")
 
 
 def test_six_are_shown_unless_asked_otherwise_and_many_photos_keep_their_order(

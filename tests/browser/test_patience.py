@@ -13,9 +13,9 @@ from service.api import page as served
 
 pytestmark = pytest.mark.browser
 
-PIECES = 6
+PIECES = 14
 # All pieces together take longer than the patience, but none of them does.
-BETWEEN_SECONDS, PATIENCE_MILLISECONDS = 0.5, 2000
+BETWEEN_SECONDS, PATIENCE_MILLISECONDS = 0.5, 5000
 ASK = """
 async ([path, patience]) => {
   const { request, whole } = await import("./page/data/api.js");

@@ -166,7 +166,8 @@ def test_runs_beside_hold_no_stream(scene: Scene, visit: Callable[..., Visit]) -
         seen.page.on(over, lambda request: streams.discard(request.url))
     page = seen.go(f"#/runs/{run.id}?{'&'.join(f'with={other.id}' for other in others)}")
     see_runs(page, "looked at", "one", "two", "three")
-    page.wait_for_timeout(2000)
+    while len(streams) > 1:
+        page.wait_for_timeout(50)
     assert [run.id in url for url in streams] == [True]
 
 

@@ -17,7 +17,7 @@ from service.domain.answers import Run
 from service.domain.events import EventKind
 from service.domain.state import JobState
 
-LEAVING_SECONDS = 30.0
+LEAVING_SECONDS = 120.0
 
 VALIDATED = ("epoch", "step", "train_loss", "val_loss", "val_top1_error", "val_top5_error", "val_samples")
 

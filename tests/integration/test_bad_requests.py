@@ -104,7 +104,7 @@ def test_an_empty_source_fails_and_leaves_no_dataset(stack: Stack, client: Clien
 
 
 def test_an_unknown_run(stack: Stack) -> None:
-    answer = httpx.get(f"{stack.url}/api/v1/runs/00000000-0000-0000-0000-000000000000")
+    answer = httpx.get(f"{stack.url}/api/v1/runs/00000000-0000-0000-0000-000000000000", timeout=60)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 

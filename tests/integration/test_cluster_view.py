@@ -52,7 +52,8 @@ def test_a_run_at_work_is_on_its_node_and_the_photos_that_a_version_has_answered
         client.classify([photo], model=MODEL)
 
     def is_used(cluster: Cluster) -> bool:
-        return any(node.cpus_used and node.memory_used_bytes for node in cluster.nodes or [])
+        told = cluster.serving is not None and any(each.model == MODEL for each in cluster.serving.versions)
+        return told and any(node.cpus_used and node.memory_used_bytes for node in cluster.nodes or [])
 
     found = shown(client, is_used)
     assert (found.nodes_reason, found.serving_reason, found.growth) == (None, None, None)

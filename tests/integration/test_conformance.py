@@ -139,7 +139,7 @@ def test_what_is_begun_and_stopped_is_answered_as_the_document_says(api: str, ph
     def post(path: str, body: dict[str, Any] | None = None, **names: str) -> requests.Response:
         sent = {} if body is None else {"body": body}
         case = document[f"/api/v1{path}"]["POST"].Case(path_parameters=names, **sent)
-        return case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"})
+        return case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
 
     run = post("/runs", SPEC)
     assert run.status_code == 202

@@ -83,7 +83,7 @@ def test_from_photos_to_answers_and_back_to_nothing(
 
     run_id = trained_with_a_stop(client, storing)
     run = client.runs.get(run_id)
-    assert [checkpoint.step for checkpoint in run.checkpoints] == [75, 80]
+    assert [checkpoint.step for checkpoint in run.checkpoints] == [235, 240]
     assert all(checkpoint.size_bytes > 10**6 for checkpoint in run.checkpoints)
     checkpoints = [key for key in server.object_keys() if key.startswith(f"tandem/runs/{run_id}.step-")]
     assert len(checkpoints) == 2 * 2, "older ones go, with their objects"
@@ -144,7 +144,7 @@ def trained_with_a_stop(client: Client, storing: Stack) -> str:
             "dataset": "paints",
             "seed": 3,
             "model": {"preset": "alexnet-tiny"},
-            "recipe": {"preset": "quick", "epochs": 10, "global_batch_size": 32},
+            "recipe": {"preset": "quick", "epochs": 30, "global_batch_size": 32},
             "resources": {"num_workers": 2},
             "checkpoint": {"every_steps": 5, "keep": 2},
         }

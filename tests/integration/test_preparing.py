@@ -60,7 +60,7 @@ def test_a_stopped_preparation_goes_on_where_it_ended(client: Client, stack: Sta
     page = client.datasets.quarantine("many")
     assert [(photo.path, photo.reason) for photo in page.items] == [("notes.txt", "not_an_image")]
     for picture in ("contact-sheet", "mean-image"):
-        answer = httpx.get(f"{stack.settings.api_url}/api/v1/datasets/many/{picture}")
+        answer = httpx.get(f"{stack.settings.api_url}/api/v1/datasets/many/{picture}", timeout=60)
         assert Image.open(io.BytesIO(answer.content)).format == "PNG"
     assert dataset.progress.photos_done == NUM_PHOTOS + 1
     for name, written_at in finished.items():

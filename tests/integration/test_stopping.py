@@ -52,6 +52,7 @@ def of_cluster(stack: Stack, kind: str) -> list[dict[str, Any]]:
         f"{stack.settings.ray_url}/api/v0/{kind}",
         params={"detail": "1"},
         headers={"Authorization": f"Bearer {token}"},
+        timeout=PATIENCE_SECONDS,
     ).raise_for_status()
     found: list[dict[str, Any]] = answer.json()["data"]["result"]["result"]
     return found
@@ -121,6 +122,6 @@ def test_stopping_now_ends_the_run(client: Client, dataset: str, stack: Stack) -
 
 def test_stopping_a_run_that_is_over_changes_nothing(client: Client, dataset: str, stack: Stack) -> None:
     newest = client.runs.list(state=JobState.STOPPED)[0]
-    answer = httpx.post(f"{stack.url}/api/v1/runs/{newest.id}/stop", json={"mode": "now"})
+    answer = httpx.post(f"{stack.url}/api/v1/runs/{newest.id}/stop", json={"mode": "now"}, timeout=60)
     assert answer.status_code == 200
     assert client.runs.get(newest.id) == newest

@@ -9,7 +9,6 @@ import json
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -39,18 +38,12 @@ from service.domain.resolved_run import Allocation, DatasetPin, ResolvedRun
 from service.domain.spec import RunSpec
 from service.domain.state import JobState
 from service.settings import Settings
+from service.stack.ray_head import free_port
 from service.store.database import Database
 from service.store.jobs import new_job_id
 
 PASSWORD = "of-the-tests"
 CHECKSUM = "0" * 32
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Postgres:
@@ -276,6 +269,8 @@ class LiveServer:
 
     def queue_run(self) -> Job:
         """A run of one worker with one CPU that waits for its first attempt."""
+        # Lists are in the order of the milliseconds that runs were created in.
+        time.sleep(0.002)
         run_id = new_job_id()
         folder = JobFolder(self.settings.runs / run_id)
         spec = RunSpec(dataset="photos")

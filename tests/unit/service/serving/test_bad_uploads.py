@@ -146,12 +146,12 @@ def test_a_thousand_photos_in_one_request_are_refused(post: Post, photo: Paint) 
     assert (response.status_code, response.json()["code"]) == (413, "payload_too_large")
 
 
-def begin(url: str, length: int) -> socket.socket:
-    """A request to classify whose header is sent, and of whose body nothing is."""
+def begin(url: str, length: int, first: bytes = b"") -> socket.socket:
+    """A request to classify whose header is sent, and of its body no more than that."""
     there = urlsplit(url)
     connection = socket.create_connection((there.hostname, there.port), timeout=60)
     header = f"POST /api/v1/classify HTTP/1.1\r\nHost: {there.netloc}\r\nContent-Length: {length}\r\n\r\n"
-    connection.sendall(header.encode())
+    connection.sendall(header.encode() + first)
     return connection
 
 
@@ -195,9 +195,9 @@ def test_uploads_beyond_the_room_are_refused_and_room_comes_back(
 def test_who_sends_too_slowly_is_told_and_shut_out(
     serving_url: str, published: Classifier, photo: Paint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(body, "BODY_SECONDS", 0.2)
-    with closing(begin(serving_url, len(photo(1)))) as connection:
-        connection.sendall(photo(1)[:100])
+    monkeypatch.setattr(body, "BODY_SECONDS", 2)
+    data = photo(1)
+    with closing(begin(serving_url, len(data), data[:100])) as connection:
         answer = connection.makefile("rb").read().decode()
     assert answer.startswith("HTTP/1.1 408")
     assert '"code":"slow_body"' in answer

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from lone_api import lone_api
 
@@ -53,6 +54,15 @@ def is_ready(url: str) -> bool:
         return False
 
 
+def is_asked(url: str) -> bool:
+    """Whether anybody has a connection to it."""
+    port = httpx.URL(url).port
+    return any(
+        connection.raddr and connection.raddr.port == port and connection.status == psutil.CONN_ESTABLISHED
+        for connection in psutil.net_connections("tcp")
+    )
+
+
 def test_the_api_waits_for_an_answer_that_is_under_way(
     settings: Settings, server: tuple[int, str], photo: Callable[..., bytes]
 ) -> None:
@@ -67,7 +77,8 @@ def test_the_api_waits_for_an_answer_that_is_under_way(
                 content=photo(1),
                 timeout=SECONDS,
             )
-            time.sleep(1)
+            while not is_asked(url):
+                time.sleep(0.05)
             ended = aside.submit(api.end)
             time.sleep(BUSY_SECONDS)
         finally:

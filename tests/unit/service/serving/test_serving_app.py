@@ -301,7 +301,7 @@ def test_what_takes_too_long_is_answered_in_time_and_holds_no_place(
     serve: Callable[[FastAPI], AbstractContextManager[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hurried = settings.model_copy(update={"request_seconds": 0.3})
+    hurried = settings.model_copy(update={"request_seconds": 2})
     may_go_on = threading.Event()
     swift = Classifier.probabilities
 

@@ -12,7 +12,13 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
+from PIL.TiffImagePlugin import (
+    BITSPERSAMPLE,
+    PHOTOMETRIC_INTERPRETATION,
+    TILELENGTH,
+    TILEWIDTH,
+    TiffImageFile,
+)
 
 from pipeline.config import ExifOrientation
 from pipeline.errors import UnusablePhotoError
@@ -113,7 +119,9 @@ def _decode_with_pillow(
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _refuse_too_many_pixels(image.width, image.height, max_pixels)
-            hold(image.width * image.height)
+            tile_width, tile_height = _tile_of(image)
+            _refuse_too_many_pixels(tile_width, tile_height, max_pixels)
+            hold(max(image.width * image.height, tile_width * tile_height))
             image.draft(None, (size, size))
             turn = _turn_of_tiff(image, exif) if image.format == "TIFF" else None
             image.load()
@@ -142,6 +150,13 @@ def _begins_as_an_image(data: bytes) -> bool:
 def _refuse_too_many_pixels(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise UnusablePhotoError("too_many_pixels", f"{width}×{height} is more than {max_pixels} pixels")
+
+
+def _tile_of(image: Image.Image) -> tuple[int, int]:
+    """Width and height of a TIFF's tiles: each is decoded whole, however little of it the picture has."""
+    if not isinstance(image, TiffImageFile):
+        return 0, 0
+    return int(image.tag_v2.get(TILEWIDTH, 0)), int(image.tag_v2.get(TILELENGTH, 0))
 
 
 def _turn_of_tiff(image: Image.Image, exif: ExifOrientation) -> Turn:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pipeline.photos.jpeg_segments import START, START_OF_SCAN, header_segments
+from pipeline.photos.jpeg_segments import ALONE, START, START_OF_SCAN, header_segments
 
 MAX_SCANS: Final = 100
 
 _SEQUENTIAL_FRAMES: Final = (0xC0, 0xC1)
 _END_OF_IMAGE: Final = 0xD9
-# Start, restarts and TEM have no length after them.
-_ALONE: Final = (0x01, *range(0xD0, 0xD9))
 _MARKER: Final = re.compile(rb"\xff([^\x00\xff])")
 
 
@@ -45,6 +43,6 @@ def _scans(data: bytes, enough: int) -> int:
             break
         if marker == START_OF_SCAN:
             scans += 1
-        if marker not in _ALONE:
+        if marker not in ALONE:
             place += int.from_bytes(data[place : place + 2])
     return scans

@@ -68,7 +68,7 @@ def index_answer(found: IndexOfModel) -> ModelIndex:
 def answer(models: ModelStore, name: str) -> Model:
     return Model(
         name=name,
-        versions=[version_answer(models.read(name, version)) for version in models.versions(name)],
+        versions=[version_answer(published) for published in models.read_all(name)],
         aliases={alias: found.version for alias, found in models.aliases(name).items()},
     )
 

@@ -120,8 +120,8 @@ class ModelOperations:
         For who asks again, not knowing whether it was done.
         """
         step = step_of(_checkpoint(job, None).name)
-        versions = self._models.versions(name) if name in self._models.names() else []
-        for published in (self._models.read(name, version) for version in reversed(versions)):
+        versions = self._models.read_all(name) if name in self._models.names() else []
+        for published in reversed(versions):
             if (published.run_id, published.step) == (job.id, step):
                 self.set_alias(name, alias, published.version)
                 self._begin_index(published)

@@ -88,6 +88,8 @@ class Batcher:
                 self._busy += 1
                 alone = self._busy == 1 and not self._waiting and not self._more_coming()
             _answer(batch, worker, alone=alone)
+            # Its uploads are not kept while nothing else is asked.
+            del batch
             with self._changing:
                 self._busy -= 1
 

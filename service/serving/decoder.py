@@ -8,6 +8,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 import numpy as np
+import structlog
 import torch
 from numpy.typing import NDArray
 
@@ -15,9 +16,11 @@ from pipeline.errors import UnusablePhotoError
 from pipeline.photos.decode import MAX_PIXELS, square_photo
 from service.cores import usable_cores
 from service.domain.image_type import image_type
-from service.errors import PayloadTooLargeError, UndecodableImageError, UnsupportedImageError
+from service.errors import PayloadTooLargeError, ServiceError, UndecodableImageError, UnsupportedImageError
 from service.serving.asked_photo import AskedPhoto
 from service.serving.pixel_room import PixelRoom, PixelShare
+
+log = structlog.get_logger()
 
 
 class Decoder:
@@ -33,7 +36,7 @@ class Decoder:
         self._room = PixelRoom(max_pixels)
         self._asked: SimpleQueue[AskedPhoto | None] = SimpleQueue()
         self._pending = 0
-        self._counting = threading.Lock()
+        self._counting = threading.Condition()
         self._threads = [
             threading.Thread(target=self._run, name=f"decode-{number}") for number in range(usable_cores())
         ]
@@ -51,6 +54,8 @@ class Decoder:
 
     def close(self) -> None:
         """Returns when what was taken is handed over or refused."""
+        with self._counting:
+            self._counting.wait_for(lambda: not self._pending)
         for _ in self._threads:
             self._asked.put(None)
         for thread in self._threads:
@@ -60,23 +65,44 @@ class Decoder:
         # Each photo is too small to share.
         torch.set_num_threads(1)
         while (photo := self._asked.get()) is not None:
-            try:
-                if photo.is_wanted:
-                    photo.square = self._square(photo)
-                    photo.decoded_at = time.perf_counter()
-            except Exception as error:
-                photo.refuse(error)
-            self._count(-1)
-            if photo.square is not None:
-                self._hand_over(photo)
+            self._decode(photo)
+            # Its upload is not kept while nothing else is asked.
+            del photo
 
-    def _square(self, photo: AskedPhoto) -> NDArray[np.uint8]:
-        with PixelShare(self._room) as share:
-            return square(photo.upload, photo.model.image_size, self._max_pixels, photo.what, share.take)
+    def _decode(self, photo: AskedPhoto) -> None:
+        share = PixelShare(self._room, photo)
+        try:
+            if photo.is_wanted:
+                photo.square = square(
+                    photo.upload, photo.model.image_size, self._max_pixels, photo.what, share.take
+                )
+                photo.decoded_at = time.perf_counter()
+        except Exception as error:
+            if not share.waits:
+                photo.refuse(_without_frames(error, photo.what))
+        for other in share.give_back():
+            self._asked.put(other)
+        if share.waits:
+            return
+        self._count(-1)
+        if photo.square is not None:
+            self._hand_over(photo)
 
     def _count(self, more: int) -> None:
         with self._counting:
             self._pending += more
+            self._counting.notify_all()
+
+
+def _without_frames(error: Exception, what: str) -> Exception:
+    """The error without what its frames hold: pixels, and the photo, which is to hold the error."""
+    if not isinstance(error, ServiceError):
+        log.error("photo_failed", photo=what, exc_info=error)
+    each: BaseException | None = error
+    while each is not None:
+        each.__traceback__ = None
+        each = each.__cause__ or each.__context__
+    return error
 
 
 def square(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -54,24 +54,24 @@ class Inquiries:
         self._limit_seconds = limit_seconds
 
     @asynccontextmanager
-    async def admit(self, photos: int) -> AsyncIterator[None]:
-        """A request about so many photos, from here until it is answered.
-
-        Raises `OverloadedError` where there is no room for it, and `AnswerTooLateError` once it has taken as
-        long as it may.
-        """
+    async def in_time(self) -> AsyncIterator[None]:
+        """A request, from here until it is answered; raises `AnswerTooLateError` once it has taken as long as
+        it may."""
         try:
-            with self._admission.admit(photos):
-                async with asyncio.timeout(self._limit_seconds):
-                    yield
+            async with asyncio.timeout(self._limit_seconds):
+                yield
         except TimeoutError as error:
             raise AnswerTooLateError(
-                f"no answer within {self._limit_seconds:g} s: send fewer photos, or raise"
-                " TANDEM_REQUEST_SECONDS"
+                f"no answer within {self._limit_seconds:g} s: send fewer photos, ask again, or"
+                " raise TANDEM_REQUEST_SECONDS"
             ) from error
 
+    def admit(self, photos: int) -> AbstractContextManager[None]:
+        """Holds room for so many photos; raises `OverloadedError` where there is none."""
+        return self._admission.admit(photos)
+
     async def ask(self, asked: Version, uploads: Sequence[bytes], question: Question) -> Answered:
-        """For a request that is admitted. Raises what registry and decoder raise."""
+        """For a request whose photos are admitted. Raises what registry and decoder raise."""
         began = time.perf_counter()
         model = await self._registry.get(asked.name, asked.number)
         photos = [
@@ -93,16 +93,19 @@ class Inquiries:
         return Answered(model, found, timing)
 
 
-async def _all_answers(photos: Sequence[AskedPhoto]) -> list[NDArray[np.float32]]:
-    if len(photos) == 1:
-        # What most requests have, without what gathering costs.
-        return [await photos[0].answer]
+async def _all_answers(photos: list[AskedPhoto]) -> list[NDArray[np.float32]]:
+    """Leaves no photo in the list when one is refused, or nobody waits any more."""
     try:
+        if len(photos) == 1:
+            # What most requests have, without what gathering costs.
+            return [await photos[0].answer]
         return await asyncio.gather(*(photo.answer for photo in photos))
-    finally:
-        # Where one is refused, nobody waits for the others: room is made for them no more.
+    except BaseException:
         for photo in photos:
             photo.answer.cancel()
+        # A photo holds its error, and an error the names of all that it has passed through: uploads too.
+        photos.clear()
+        raise
 
 
 def _milliseconds(seconds: float) -> float:

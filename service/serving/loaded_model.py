@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -29,7 +29,7 @@ class LoadedModel:
         self.classifier = classifier
         self.replicas = replicas
         self._index_folder = folder / INDEX_FOLDER
-        self._opening = threading.Lock()
+        self._opening: asyncio.Task[PhotoIndex] | None = None
         self._index: PhotoIndex | None = None
         # Keeps the index's files where they are.
         self._index_here: LocalFolder | None = None
@@ -68,21 +68,24 @@ class LoadedModel:
         """The side of the square photos that it takes, in pixels."""
         return self.published.image_size
 
-    @property
-    def index(self) -> PhotoIndex:
-        """Of its training photos, opened when first asked for.
+    async def index(self) -> PhotoIndex:
+        """Of its training photos, opened once however many ask at once; it may have to be fetched.
 
         Raises `NotIndexedError` while there is none, BadIndexError for one that is damaged.
         """
-        # One of those who ask first opens it: files that another had fetched would go while they are read.
-        with self._opening:
-            if not self._index_folder.is_dir():
-                self._index = self._index_here = None
-                raise _not_indexed(self.published)
-            if self._index is None:
-                here = LocalFolder(self._index_folder)
-                self._index, self._index_here = PhotoIndex(here.path), here
-            return self._index
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(asyncio.to_thread(self._open_index))
+        # Who asks may go away; the others still want it.
+        return await asyncio.shield(self._opening)
+
+    def _open_index(self) -> PhotoIndex:
+        if not self._index_folder.is_dir():
+            self._index = self._index_here = None
+            raise _not_indexed(self.published)
+        if self._index is None:
+            here = LocalFolder(self._index_folder)
+            self._index, self._index_here = PhotoIndex(here.path), here
+        return self._index
 
 
 def _trial_photos(size: int) -> NDArray[np.uint8]:

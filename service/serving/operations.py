@@ -52,8 +52,9 @@ class ServingOperations:
         self, asked: Version, uploads: Sequence[bytes], questions: Sequence[Question]
     ) -> list[Answered]:
         """The answers to each question about the same photos."""
-        async with self._inquiries.admit(len(uploads)):
-            return [await self._inquiries.ask(asked, uploads, question) for question in questions]
+        async with self._inquiries.in_time():
+            with self._inquiries.admit(len(uploads)):
+                return [await self._inquiries.ask(asked, uploads, question) for question in questions]
 
     async def classify(
         self, asked: Version, uploads: Sequence[bytes], options: ClassifyOptions
@@ -80,12 +81,12 @@ class ServingOperations:
     ) -> SimilarPhotos:
         """Raises `NotIndexedError` for a version whose training photos cannot be searched."""
         search = asyncio.get_running_loop().run_in_executor
-        async with self._inquiries.admit(len(uploads)):
+        async with self._inquiries.in_time():
             loaded = await self._registry.get(asked.name, asked.number)
-            # It may have to be fetched first.
-            index = await search(self._searching, lambda: loaded.index)
-            model, found, timing = await self._inquiries.ask(asked, uploads, Question.EMBEDDING)
-            nearest = await search(self._searching, _nearest, index, found, options.top_k)
+            index = await loaded.index()
+            with self._inquiries.admit(len(uploads)):
+                model, found, timing = await self._inquiries.ask(asked, uploads, Question.EMBEDDING)
+                nearest = await search(self._searching, _nearest, index, found, options.top_k)
         return SimilarPhotos(
             model=asked.name,
             version=asked.number,

@@ -122,14 +122,14 @@ def run(settings: Settings, host: str, port: int, count: int) -> None:
             process = ServingProcess(settings, listener, cores, Path(metrics))
             ending.callback(process.end)
             processes.append(process)
+        # All at once, before the first of them is waited for; who comes then is refused, not left waiting.
+        for process in processes:
+            ending.callback(process.ask_to_end)
+            ending.callback(process.accept_no_more)
         log.info("serving_processes_started", pids=[process.pid for process in processes])
         while not ended.wait(_LOOK_SECONDS):
             for process in processes:
                 _look_after(process)
-        # All at once, before the first of them is waited for; who comes now is refused, not left waiting.
-        for process in processes:
-            process.accept_no_more()
-            process.ask_to_end()
 
 
 def _look_after(process: ServingProcess) -> None:

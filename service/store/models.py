@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from model.errors import BadCheckpointError
 from model.published import PublishedModel
 from pipeline.shards.durable import sync
 from service.domain.job_folder import write_json
@@ -74,6 +75,17 @@ class ModelStore:
 
     def read(self, name: str, version: int) -> PublishedModel:
         return PublishedModel.load(self.folder(name, version))
+
+    def read_all(self, name: str) -> list[PublishedModel]:
+        """Its versions, oldest first, but for those that are removed meanwhile."""
+        found = []
+        for version in self.versions(name):
+            try:
+                found.append(self.read(name, version))
+            except (NotFoundError, BadCheckpointError):
+                if version in self._numbers(name):
+                    raise
+        return found
 
     def folder(self, name: str, version: int) -> Path:
         """Where a version's files are."""

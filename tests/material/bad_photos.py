@@ -138,6 +138,29 @@ def jpeg_of_scans(scans: int) -> bytes:
     return data[:-2] + last * (scans - data.count(b"\xff\xda")) + data[-2:]
 
 
+def tiled_tiff(side: int, tile: int) -> bytes:
+    """A red square in one tile of so many pixels a side."""
+    pixels = zlib.compress(bytes((200, 30, 30)) * tile * tile)
+    short, long, rgb, deflate = 3, 4, 2, 8
+    fields = 10
+    depths_at = 8 + 2 + 12 * fields + 4
+    pixels_at = depths_at + 6
+    directory = [
+        struct.pack("<HHIHxx", number, short, 1, value) for number, value in ((256, side), (257, side))
+    ]
+    directory.append(struct.pack("<HHII", 258, short, 3, depths_at))
+    directory += [
+        struct.pack("<HHIHxx", number, short, 1, value)
+        for number, value in ((259, deflate), (262, rgb), (277, 3), (322, tile), (323, tile))
+    ]
+    directory += [
+        struct.pack("<HHII", number, long, 1, value)
+        for number, value in ((324, pixels_at), (325, len(pixels)))
+    ]
+    head = b"II*\0" + struct.pack("<IH", 8, len(directory))
+    return head + b"".join(directory) + bytes(4) + struct.pack("<HHH", 8, 8, 8) + pixels
+
+
 REFUSED: Final[dict[str, tuple[Callable[[], bytes], str]]] = {
     "nothing": (lambda: b"", "empty"),
     "one byte": (lambda: b"\xff", "not_an_image"),

@@ -21,12 +21,14 @@ from bad_photos import (
     sixteen_bits,
     smooth,
     tiff_with_giant_second_page,
+    tiled_tiff,
     ycck,
 )
 from PIL import Image
 
 from pipeline.errors import UnusablePhotoError
 from pipeline.photos.decode import square_photo
+from pipeline.photos.jpeg_segments import START_OF_SCAN, header_segments
 
 # Pillow warns of some damage before it gives up, and people's programs go on after a warning.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -143,6 +145,36 @@ def test_scans_are_counted_where_a_jpeg_has_them_and_nowhere_else():
     every_component_apart = saved(smooth(), "JPEG").replace(b"\xff\xda\x00\x0c\x03", b"\xff\xda\x00\x0c\x01")
     again = every_component_apart[every_component_apart.index(b"\xff\xda") : -2]
     assert outcome(every_component_apart[:-2] + again * 100 + b"\xff\xd9") == "too_many_scans"
+
+
+def test_a_comment_cannot_pass_for_the_header_of_a_jpeg():
+    # Taken for a marker, the byte before the comment's leads to the frame of one scan in it.
+    forged_at = 4 + 0xFEFF
+    forged = b"\xff\xc0\x00\x11\x08\x00\x10\x00\x10\x03" + bytes(9) + b"\xff\xda\x00\x0c\x03"
+    comment = b"\xff\xff\xfe\xff\xff" + bytes(0xFFFD)
+    place = forged_at - 2
+    comment = comment[:place] + forged + comment[place + len(forged) :]
+    for scans, becomes in ((100, "used"), (101, "too_many_scans")):
+        data = jpeg_of_scans(scans)
+        assert outcome(data[:2] + comment + data[2:]) == becomes
+
+
+@pytest.mark.parametrize("between", [b"\xff", b"\xff\xff\xff", b"\xff\x01", b"\xff\xd0\xff\xd7"])
+def test_what_decoders_pass_over_between_segments_is_passed_over(between):
+    plain = saved(smooth(), "JPEG")
+    markers = [segment.marker for segment in header_segments(plain)]
+    assert markers[-1] == START_OF_SCAN
+    assert [segment.marker for segment in header_segments(plain[:2] + between + plain[2:])] == markers
+    assert list(header_segments(plain[:2] + b"\xff\0" + plain[2:])) == []
+
+
+def test_tiles_of_a_tiff_count_whole():
+    small = tiled_tiff(side=40, tile=256)
+    held = []
+    square_photo(small, SIZE, hold=held.append)
+    assert held == [256 * 256]
+    assert outcome(small, max_pixels=256 * 256) == "used"
+    assert outcome(small, max_pixels=256 * 256 - 1) == "too_many_pixels"
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM"])

@@ -43,9 +43,8 @@ def test_where_one_photo_is_refused_nobody_waits_for_the_others() -> None:
     inquiries = Inquiries(*parts)
 
     async def ask() -> None:
-        with pytest.raises(UndecodableImageError):
-            async with inquiries.admit(3):
-                await inquiries.ask(Version("colours", 1), [b"one", b"two", b"three"], Question.ONE_VIEW)
+        with pytest.raises(UndecodableImageError), inquiries.admit(3):
+            await inquiries.ask(Version("colours", 1), [b"one", b"two", b"three"], Question.ONE_VIEW)
         assert [photo.is_wanted for photo in decoder.taken] == [False] * 3
         with admission.admit(3):
             pass

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from model.config import ModelConfig
+from model.errors import BadCheckpointError
 from model.published import ColourStatistics, DatasetOrigin, Label, PublishedModel
 from service.errors import ConflictError, InvalidSpecError, NotFoundError
 from service.store.models import ModelStore
@@ -199,3 +200,22 @@ def test_what_is_no_candidate_is_not_found(folder_store: ModelStore, candidate: 
     add_version(folder_store, "a")
     with pytest.raises(NotFoundError):
         folder_store.candidate_folder(candidate)
+
+
+def test_a_version_that_is_removed_while_all_are_read_is_left_out(
+    folder_store: ModelStore, models_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        add_version(folder_store, "pets")
+    read = folder_store.read
+
+    def read_as_another_removes(name: str, version: int) -> PublishedModel:
+        if version == 2:
+            ModelStore(models_root).remove_version("pets", 2)
+        return read(name, version)
+
+    monkeypatch.setattr(folder_store, "read", read_as_another_removes)
+    assert [published.version for published in folder_store.read_all("pets")] == [1, 3]
+    (models_root / "pets" / "3" / "model.json").write_text("{")
+    with pytest.raises(BadCheckpointError):
+        folder_store.read_all("pets")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
+import threading
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from pipeline.photos.decode import MAX_PIXELS, square_photo
 from service.domain.image_type import image_type
@@ -15,6 +20,7 @@ from service.errors import PayloadTooLargeError, ServiceError, UndecodableImageE
 from service.serving.asked_photo import AskedPhoto, Question, deliver
 from service.serving.decoder import Decoder
 
+SECONDS = 60
 FORMATS = {
     "JPEG": "image/jpeg",
     "PNG": "image/png",
@@ -83,6 +89,52 @@ def test_many_of_the_largest_are_all_decoded_on_however_many_cores(monkeypatch: 
     photos = [encoded(form, size, seed) for seed in range(12) for form, size in sizes]
     for square, photo in zip(squares(*photos, max_pixels=60 * 50), photos, strict=True):
         assert np.array_equal(square, square_photo(photo, 32))
+
+
+def test_a_photo_for_which_there_is_no_room_keeps_no_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.serving.decoder.usable_cores", lambda: 3)
+    large, beside, waits, small = (
+        encoded("PNG", size, seed) for seed, size in enumerate([(60, 50), (50, 50), (60, 50), (20, 20)])
+    )
+    may_go_on, order = threading.Event(), []
+
+    def gated(data: bytes, size: int, *, hold: Callable[[int], None], **options: Any) -> np.ndarray:
+        def take(pixels: int) -> None:
+            hold(pixels)
+            if data in (large, beside):
+                assert may_go_on.wait(SECONDS)
+
+        square = square_photo(data, size, hold=take, **options)
+        order.append(data)
+        if data == small:
+            may_go_on.set()
+        return square
+
+    monkeypatch.setattr("service.serving.decoder.square_photo", gated)
+    assert len(squares(large, beside, waits, small, max_pixels=60 * 50)) == 4
+    assert order[0] == small
+    assert set(order) == {large, beside, waits, small}
+
+
+def test_a_refused_photo_leaves_nothing_in_memory() -> None:
+    async def refused() -> None:
+        decoder = Decoder(lambda photo: None)
+        try:
+            photo = AskedPhoto(encoded("PNG", (300, 300))[:2000], "photo 1 of 1", Small(), Question.ONE_VIEW)
+            decoder.take(photo)
+            with pytest.raises(UndecodableImageError):
+                await photo.answer
+        finally:
+            await asyncio.to_thread(decoder.close)
+
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(refused())
+        left = [each for each in gc.get_objects() if type(each) is PngImageFile]
+    finally:
+        gc.enable()
+    assert left == []
 
 
 @pytest.mark.parametrize(

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
 
-from service.serving.pixel_room import PixelRoom, PixelShare
+import pytest
 
-SECONDS = 60
+from service.serving.asked_photo import AskedPhoto, Question
+from service.serving.pixel_room import NoRoomError, PixelRoom, PixelShare
 
 
-def test_there_is_room_for_two_of_the_largest_and_a_third_waits_for_one_of_them() -> None:
+class Small:
+    image_size, replicas = 32, ()
+
+
+async def photos(count: int) -> list[AskedPhoto]:
+    return [AskedPhoto(b"", "photo", Small(), Question.ONE_VIEW) for _ in range(count)]
+
+
+def test_there_is_room_for_two_of_the_largest_and_who_gives_some_back_is_told_who_waits() -> None:
+    first, second, third, small = asyncio.run(photos(4))
     room = PixelRoom(100)
-    room.take(100)
-    room.take(100)
-    taken = threading.Event()
-
-    def third() -> None:
-        with PixelShare(room) as share:
-            share.take(100)
-            taken.set()
-
-    with ThreadPoolExecutor() as aside:
-        waiting = aside.submit(third)
-        assert not taken.wait(0.3)
-        room.give_back(100)
-        assert taken.wait(SECONDS)
-        waiting.result(SECONDS)
-        # And what it held is free again.
-        aside.submit(room.take, 100).result(SECONDS)
+    room.take(100, first)
+    room.take(90, second)
+    with pytest.raises(NoRoomError):
+        room.take(100, third)
+    room.take(10, small)
+    assert room.give_back(100) == [third]
+    assert room.give_back(10) == []
+    room.take(100, third)
 
 
 def test_what_is_decoded_a_second_time_holds_no_more() -> None:
+    photo, other = asyncio.run(photos(2))
     room = PixelRoom(100)
-    with ThreadPoolExecutor() as aside, PixelShare(room) as share:
-        for _ in range(5):
-            aside.submit(share.take, 90).result(SECONDS)
-        aside.submit(room.take, 110).result(SECONDS)
+    share, refused = PixelShare(room, photo), PixelShare(room, other)
+    for _ in range(5):
+        share.take(90)
+    with pytest.raises(NoRoomError):
+        refused.take(111)
+    assert (share.waits, refused.waits) == (False, True)
+    assert refused.give_back() == []
+    assert share.give_back() == [other]
+    refused.take(111)

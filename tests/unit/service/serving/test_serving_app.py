@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -21,6 +23,7 @@ from service.domain.job import Job
 from service.errors import StackError
 from service.operations.models import ModelOperations
 from service.serving.app import create_app
+from service.serving.asked_photo import AskedPhoto
 from service.serving.batcher import BatchLimits
 from service.settings import Settings
 from service.store.models import ModelStore
@@ -227,6 +230,22 @@ def test_what_is_no_photo_is_refused_and_the_next_request_answered(
 def test_a_truncated_photo_among_good_ones_is_named(published: Classifier, post: Post, photo: Paint) -> None:
     response = post("/api/v1/classify", files=files(photo(1), photo(2)[:150], photo(3)))
     assert "photo 2 of 3" in assert_refused(response, 422, "undecodable_image")["detail"]
+
+
+@pytest.mark.timeout(120)
+def test_uploads_are_forgotten_once_one_of_them_is_refused(
+    published: Classifier, post: Post, photo: Paint
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for uploads in ([photo(1)[:500]], [photo(1), photo(2)[:500], photo(3)]):
+            assert_refused(post("/api/v1/classify", files=files(*uploads)), 422, "undecodable_image")
+        # Threads let go of the last they had a moment after it was answered.
+        while any(type(each) is AskedPhoto for each in gc.get_objects()):
+            time.sleep(0.05)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("query", "field"), [("top_k=0", "top_k"), ("views=5", "views"), ("topk=3", "topk")])

@@ -15,7 +15,7 @@ from service.http.listener import listen
 from service.settings import Settings
 from service.source_roots import resolved
 from service.stack.compose import ComposeStack
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 from service.stack.up import local_stack
 
 PROJECT: Final = "tandem-demo"

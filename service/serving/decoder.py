@@ -24,7 +24,8 @@ log = structlog.get_logger()
 
 
 class Decoder:
-    """Decodes photos in the order they come and hands them over, from its own threads.
+    """Decodes photos in the order they come and hands them over, from its own threads. One for whose pixels
+    there is no room beside those at work waits until there may be.
 
     A photo that cannot be used is refused: `UnsupportedImageError`, `UndecodableImageError` or
     `PayloadTooLargeError`.

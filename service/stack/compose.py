@@ -16,7 +16,7 @@ from typing import Final
 import httpx
 
 from service.errors import StackError
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 
 READY_SECONDS: Final = 180.0
 LOOK_SECONDS: Final = 0.5

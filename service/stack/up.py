@@ -22,8 +22,9 @@ from service.http.grace import grace_seconds
 from service.http.listener import listen
 from service.huge_pages import HUGE_PAGES
 from service.settings import Settings
+from service.stack.free_port import free_port
 from service.stack.processes import TERMINATE_SECONDS, Child, Command
-from service.stack.ray_head import free_port, ray_head
+from service.stack.ray_head import ray_head
 
 log = structlog.get_logger()
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import httpx
 import psutil
 
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 
 CONTENDERS: Final = Path(__file__).parent / "api_contenders"
 # Nobody listens there: a control plane that is measured alone finds neither Ray nor serving.

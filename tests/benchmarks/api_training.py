@@ -22,7 +22,7 @@ from service.domain.job_folder import JobFolder, write_json
 from service.domain.spec import RunSpec
 from service.operations.resolve import resolve
 from service.settings import Settings
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 from service.stack.up import local_stack
 from service.store.models import ModelStore
 

@@ -17,7 +17,7 @@ import psutil
 from api_processes import Server, serving
 
 from pipeline.shards.cluster import LOOPBACK_ALONE
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 
 HERE: Final = Path(__file__).parent
 CONTENDERS: Final = HERE / "serving_contenders"

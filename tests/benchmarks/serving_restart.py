@@ -18,7 +18,7 @@ import psutil
 from api_processes import Server, serving
 from serving_turns import Turns
 
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 
 MODEL: Final = "alexnet"
 CLIENTS: Final = 8

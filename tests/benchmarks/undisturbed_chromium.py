@@ -20,7 +20,7 @@ import httpx
 from chromium import ALONE
 from playwright.sync_api import Playwright
 
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 
 # Long after the last of what it does for a page.
 _SECONDS: Final = 5.0

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from service.client import Client, ServerUnreachableError
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 
 READY_SECONDS = 180.0
 LOOK_SECONDS = 0.3

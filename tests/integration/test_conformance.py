@@ -23,8 +23,8 @@ from pydantic import SecretStr
 from service.client import Client
 from service.domain.state import JobState
 from service.settings import Settings
+from service.stack.free_port import free_port
 from service.stack.processes import Child, Command
-from service.stack.ray_head import free_port
 from service.stack.up import Stack
 from service.store.database import Database
 from service.store.jobs import JobStore

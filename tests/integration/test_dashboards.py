@@ -15,7 +15,7 @@ from prometheus_server import PrometheusServer, prometheus
 
 from service.client import ApiError, Client
 from service.domain.answers import Run
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 from service.stack.up import Stack
 
 pytestmark = pytest.mark.cluster

@@ -14,7 +14,7 @@ import pytest
 
 from service.client import Client
 from service.domain.events import EventKind
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 
 pytestmark = pytest.mark.cluster
 

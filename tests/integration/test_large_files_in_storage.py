@@ -17,7 +17,7 @@ from service.client import Client
 from service.domain.events import EventKind
 from service.domain.state import JobState
 from service.settings import Settings
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 from service.stack.up import Stack, local_stack
 
 pytestmark = pytest.mark.cluster

@@ -13,7 +13,7 @@ from typing import Final
 
 import httpx
 
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 
 # Nobody listens there.
 NOWHERE: Final = "http://127.0.0.1:9"

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 
 _METHODS = ["GET", "POST", "PUT", "DELETE"]
 

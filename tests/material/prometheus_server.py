@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 
 PROMETHEUS: Final = Path(__file__).parents[2] / "deploy" / "prometheus"
 # Scrapes are far denser than where it runs for long: a run of the tests' is over in seconds.

@@ -13,7 +13,7 @@ from PIL import Image
 
 from service.client import Client
 from service.settings import Settings
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 from service.stack.up import Stack, local_stack
 
 CLASSES = ("amber", "blue", "coral", "dark")

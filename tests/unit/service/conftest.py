@@ -38,7 +38,7 @@ from service.domain.resolved_run import Allocation, DatasetPin, ResolvedRun
 from service.domain.spec import RunSpec
 from service.domain.state import JobState
 from service.settings import Settings
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 from service.store.database import Database
 from service.store.jobs import new_job_id
 

@@ -22,7 +22,7 @@ from service.api.security import refuse_open_host
 from service.api.state import ControlPlane
 from service.errors import StackError
 from service.settings import Settings
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 from service.store.database import Database
 from service.store.tokens import TokenStore
 

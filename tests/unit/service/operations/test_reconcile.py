@@ -19,7 +19,7 @@ from service.domain.job_folder import JobFolder, write_json
 from service.domain.resolved_run import ResolvedRun
 from service.domain.state import JobState
 from service.operations.reconcile import Reconciler
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 from service.training.sole_attempt import sole_attempt
 
 

@@ -19,7 +19,7 @@ from lone_api import lone_api
 from service.domain.job import Job
 from service.operations.models import ModelOperations
 from service.settings import Settings
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 
 # Longer than is usual to wait for a server to end, and far less than an answer may take.
 BUSY_SECONDS = 8.0

@@ -19,7 +19,7 @@ import pytest
 from service.domain.job import Job
 from service.operations.models import ModelOperations
 from service.settings import Settings
-from service.stack.ray_head import free_port
+from service.stack.free_port import free_port
 from service.stack.serving_processes import shares_of_cores
 
 TANDEM = str(Path(sys.executable).with_name("tandem"))
